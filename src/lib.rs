@@ -1,0 +1,29 @@
+//! keepalite: a keepalived-compatible VRRP and IPVS health-check daemon for small routers.
+//!
+//! The rooms of the house, in the order in which things happen:
+//!
+//! - [`config`]: text of a configuration file → [`model`], with diagnostics; touches nothing but files;
+//! - [`model`]: what was asked for, as plain data;
+//! - [`wire`]: bytes ↔ values, for what VRRP puts on the wire; no clock, no sockets;
+//! - [`vrrp`]: the protocol, a pure function of (state, event, now) → actions;
+//! - [`io`]: the kernel; knows no rule of the protocol, and holds all of the unsafe code (`io::sys`);
+//! - [`run`]: what connects them: reactor, processes, signals, files.
+//!
+//! Arrows never turn back: `main → cli → run → {io, vrrp, config}`, `io → wire`, `vrrp → model, wire`, `config → model`.
+//! The engines, `wire`, `config` and `model` know neither sockets nor clocks, so that the protocol runs on a made-up
+//! clock in tests, thousands of routers at a time. `tests/architecture.rs` holds this.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod argv;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod io;
+pub mod model;
+pub mod name;
+pub mod run;
+pub mod time;
+#[cfg(feature = "vrrp")]
+pub mod vrrp;
+pub mod wire;

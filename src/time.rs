@@ -1,0 +1,119 @@
+//! The only arithmetic on time.
+//!
+//! Configuration and wire convert at the door; inside there are only [`Instant`], [`Centis`] and
+//! [`core::time::Duration`]. Everything is reckoned in microseconds, so that no rule of the protocol loses
+//! a fraction: two backups whose priorities differ by one must not time out together.
+
+use core::fmt;
+use core::ops::{Add, Sub};
+use core::time::Duration;
+
+/// Microseconds since an arbitrary start. The runtime makes it from `CLOCK_MONOTONIC`, tests make it up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(pub u64);
+
+impl Instant {
+    /// How long after `earlier` this is; zero where it is not later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+    fn add(self, d: Duration) -> Self {
+        Self(self.0.saturating_add(micros(d)))
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+    fn sub(self, d: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(d)))
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000)
+    }
+}
+
+fn micros(d: Duration) -> u64 {
+    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A VRRP interval in hundredths of a second, whatever the wire or the configuration used.
+///
+/// VRRPv3 carries 1 to 4095 (RFC 9568 section 5.2.7), VRRPv2 1 to 255 whole seconds (RFC 3768 section 5.3.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Centis(pub u16);
+
+impl Centis {
+    /// The interval of an advertisement unless configured otherwise: one second.
+    pub const SECOND: Self = Self(100);
+
+    /// Whole seconds, as VRRPv2 counts.
+    #[must_use]
+    pub const fn from_secs(secs: u8) -> Self {
+        Self(secs as u16 * 100)
+    }
+
+    /// The same as a [`Duration`].
+    #[must_use]
+    pub const fn as_duration(self) -> Duration {
+        Duration::from_millis(self.0 as u64 * 10)
+    }
+
+    /// Skew time of VRRPv3, RFC 9568 section 6.1: `(256 - priority) * interval / 256`.
+    ///
+    /// VRRPv2 (RFC 3768 section 6.1) is the same with an interval of one second.
+    #[must_use]
+    pub const fn skew(self, priority: u8) -> Duration {
+        Duration::from_micros(self.0 as u64 * 10_000 * (256 - priority as u64) / 256)
+    }
+}
+
+impl fmt::Display for Centis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 100, self.0 % 100) {
+            (s, 0) => write!(f, "{s}"),
+            (s, c) if c % 10 == 0 => write!(f, "{s}.{}", c / 10),
+            (s, c) => write!(f, "{s}.{c:02}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_second_at_priority_100_skews_by_exactly_609_375_us() {
+        assert_eq!(Centis::SECOND.skew(100), Duration::from_micros(609_375));
+    }
+
+    #[test]
+    fn a_centisecond_still_tells_neighbouring_priorities_apart() {
+        assert_ne!(Centis(1).skew(100), Centis(1).skew(101));
+    }
+
+    #[test]
+    fn the_longest_interval_at_the_lowest_priority_does_not_overflow() {
+        assert_eq!(Centis(4095).skew(1), Duration::from_micros(40_790_039));
+    }
+
+    #[test]
+    fn centis_print_as_people_write_seconds() {
+        let shown = [1, 10, 100, 105, 4095].map(|c| Centis(c).to_string());
+        assert_eq!(shown, ["0.01", "0.1", "1", "1.05", "40.95"]);
+    }
+
+    #[test]
+    fn time_saturates_instead_of_wrapping() {
+        assert_eq!(Instant(u64::MAX) + Duration::MAX, Instant(u64::MAX));
+        assert_eq!(Instant(5) - Duration::from_secs(1), Instant(0));
+        assert_eq!(Instant(5).since(Instant(9)), Duration::ZERO);
+    }
+}
