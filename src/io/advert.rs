@@ -79,7 +79,7 @@ pub struct Received<'b> {
     pub ifindex: Ifindex,
     /// Who sent it.
     pub source: IpAddr,
-    /// To whom: a group or an address of ours.
+    /// To whom: a group or an address of ours. Over IPv6 it may be a group that only somebody else on this host joined.
     pub destination: IpAddr,
     /// TTL or hop limit.
     pub hops: u8,
@@ -300,10 +300,11 @@ fn socket(family: Family, options: Options) -> io::Result<OwnedFd> {
 }
 
 fn set_options(socket: BorrowedFd<'_>, family: Family, options: Options) -> io::Result<()> {
+    use libc::{IPPROTO_IP, IPPROTO_IPV6};
     const OFF: libc::c_int = 0;
     const ON: libc::c_int = 1;
-    use libc::{IPPROTO_IP, IPPROTO_IPV6};
-    // IP_MULTICAST_ALL off: no groups but those this very socket joined. Loop off: not to our own host.
+    // IP_MULTICAST_ALL off: no groups but those this very socket joined. A raw IPv6 socket that is not bound to an address
+    // takes no notice of its namesake (raw_v6_match in net/ipv6/raw.c), so it is not asked. Loop off: not to our own host.
     let v4 = [
         (IPPROTO_IP, libc::IP_HDRINCL, ON),
         (IPPROTO_IP, libc::IP_PKTINFO, ON),
@@ -327,10 +328,6 @@ fn set_options(socket: BorrowedFd<'_>, family: Family, options: Options) -> io::
     };
     for &(level, option, value) in wanted {
         sys::set_option(socket, level, option, value)?;
-    }
-    if family == Family::V6 {
-        // Kernels before 4.20 have no such option, and then the groups that others joined are let in.
-        let _ = sys::set_option(socket, IPPROTO_IPV6, libc::IPV6_MULTICAST_ALL, OFF);
     }
     sys::set_option(socket, libc::SOL_SOCKET, libc::SO_PRIORITY, NETWORK_CONTROL)?;
     if let Some(bytes) = options.receive_buffer {
