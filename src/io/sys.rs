@@ -305,27 +305,27 @@ pub(super) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Info>
     // SAFETY: the kernel has set the control length to what it wrote into `control`, which lives until the end.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
     while !header.is_null() {
-        // SAFETY: not null, and the CMSG functions return only headers that lie within the control buffer, aligned.
-        let (level, kind) = unsafe { ((*header).cmsg_level, (*header).cmsg_type) };
-        // SAFETY: as above, for each of these.
-        match (level, kind) {
-            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                let told = unsafe { data::<libc::in_pktinfo>(header) };
-                info.ifindex = told.and_then(|told| Ifindex::try_from(told.ipi_ifindex).ok());
+        // SAFETY: not null, and the CMSG functions return only headers that lie within the control buffer, aligned, as long
+        // as `message` is as the kernel left it; any bytes make an address, an index or a number.
+        unsafe {
+            match ((*header).cmsg_level, (*header).cmsg_type) {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    let told = data::<libc::in_pktinfo>(header);
+                    info.ifindex = told.and_then(|told| Ifindex::try_from(told.ipi_ifindex).ok());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let told = data::<libc::in6_pktinfo>(header);
+                    info.destination = told.map(|told| Ipv6Addr::from(told.ipi6_addr.s6_addr));
+                    info.ifindex = told.and_then(|told| Ifindex::try_from(told.ipi6_ifindex).ok());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                    let told = data::<libc::c_int>(header);
+                    info.hops = told.and_then(|hops| u8::try_from(hops).ok());
+                }
+                _ => {}
             }
-            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                let told = unsafe { data::<libc::in6_pktinfo>(header) };
-                info.destination = told.map(|told| Ipv6Addr::from(told.ipi6_addr.s6_addr));
-                info.ifindex = told.and_then(|told| Ifindex::try_from(told.ipi6_ifindex).ok());
-            }
-            (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
-                let told = unsafe { data::<libc::c_int>(header) };
-                info.hops = told.and_then(|hops| u8::try_from(hops).ok());
-            }
-            _ => {}
+            header = libc::CMSG_NXTHDR(&raw const message, header);
         }
-        // SAFETY: `header` is one of `message`, whose control buffer and length are still those that the kernel set.
-        header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
     }
     Ok(info)
 }
