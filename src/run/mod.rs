@@ -174,8 +174,11 @@ fn load(options: &Options) -> Result<Loaded, Exit> {
 }
 
 /// What the options say about reading the configuration.
-fn reading(_options: &Options) -> config::Options {
-    config::Options {}
+fn reading(options: &Options) -> config::Options {
+    config::Options {
+        config_id: options.config_id.clone(),
+        require_includes: options.all_config,
+    }
 }
 
 /// Who is to run for a configuration.
