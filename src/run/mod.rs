@@ -12,7 +12,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::config::{self, Loaded};
 use crate::error::{Chain, Exit};
 use crate::io::sys;
-use crate::model::{Lvs, Model};
+use crate::model::{Global, Lvs, Model};
 
 pub mod addresses;
 pub mod announcer;
@@ -68,8 +68,7 @@ pub fn start(options: &Options, notes: &[String]) -> Exit {
     for note in notes {
         log::warn!("{note}");
     }
-    let prepared = allow_core_dumps(options).and_then(|()| enter_namespace(options));
-    if let Err(error) = prepared {
+    if let Err(error) = allow_core_dumps(options) {
         log::error!("{error}");
         return Exit::Fatal;
     }
@@ -104,7 +103,8 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         launch.succeed();
     }
     settle_console(options);
-    let exit = if options.single && wanted.roles.contains(&Role::Vrrp) {
+    let exit = if options.single {
+        enter_namespace(options, &loaded.model.global)?;
         wait(vrrp(options, loaded, signals))
     } else {
         drop(loaded);
@@ -132,6 +132,7 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     let loaded = load(options)?;
     let path = pidfile::path(Some(role), options, &loaded.model.global);
     let _pid_file = take_pid_file(&path)?;
+    enter_namespace(options, &loaded.model.global)?;
     match role {
         Role::Vrrp => Ok(wait(vrrp(options, loaded, signals))),
         Role::Checkers => {
@@ -276,16 +277,20 @@ fn allow_core_dumps(options: &Options) -> io::Result<()> {
     told.map_err(|e| io::Error::new(e.kind(), format!("cannot set the core pattern: {e}")))
 }
 
-/// `-s NAME`, as `ip netns` names them.
-fn enter_namespace(options: &Options) -> io::Result<()> {
-    let Some(name) = &options.namespace else {
+/// Goes into the network namespace of `-s NAME` or `net_namespace`, as `ip netns` names them. Who has the sockets goes; the
+/// parent stays.
+fn enter_namespace(options: &Options, global: &Global) -> Result<(), Exit> {
+    let Some(name) = options.namespace.as_ref().or(global.net_namespace.as_ref()) else {
         return Ok(());
     };
     let entered = fs::File::open(Path::new("/run/netns").join(name)).and_then(|namespace| {
         let network = Some(LinkNameSpaceType::Network);
         Ok(move_into_link_name_space(namespace.as_fd(), network)?)
     });
-    entered.map_err(|e| io::Error::new(e.kind(), format!("cannot enter the namespace {name}: {e}")))
+    entered.map_err(|error| {
+        log::error!("cannot enter the network namespace {name}: {error}");
+        Exit::Fatal
+    })
 }
 
 #[cfg(test)]
