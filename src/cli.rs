@@ -42,14 +42,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
         program
     };
     let words: Vec<String> = words.collect();
-    if words.iter().any(|word| word == "-h" || word == "--help") {
-        return Request::Print(help(program));
-    }
     let hint = |why: String| Request::Refuse(format!("{why}\nTry {program} --help."));
     let plain = match argv::plain(words, &forms()) {
         Ok(plain) => plain,
         Err(misspelt) => return hint(misspelt.to_string()),
     };
+    if plain.options.iter().any(|word| word == "--help") {
+        return Request::Print(help(program));
+    }
     if let Some(command) = plain
         .extra
         .first()
@@ -94,7 +94,11 @@ fn forms() -> Vec<Form> {
     let flags = Options::get_args_info().flags;
     let form = |flag: &argh::FlagInfo<'static>| Form {
         long: flag.long.trim_start_matches('-'),
-        short: flag.short,
+        short: if flag.long == "--help" {
+            Some('h')
+        } else {
+            flag.short
+        },
         arity: match flag.kind {
             FlagInfoKind::Switch => Arity::None,
             FlagInfoKind::Option { arg_name } if arg_name.starts_with('[') => Arity::Optional,
@@ -109,7 +113,11 @@ fn help(program: &str) -> String {
     let info = Options::get_args_info();
     // Writing to a String cannot fail.
     let mut text = format!("Usage: {program} [OPTION...]\n\n{}\n\n", info.description);
-    for flag in info.flags.iter().filter(|flag| !flag.hidden) {
+    for flag in info
+        .flags
+        .iter()
+        .filter(|flag| !flag.hidden && flag.long != "--help")
+    {
         let short = flag.short.map_or("    ".to_owned(), |s| format!("-{s}, "));
         let value = match flag.kind {
             FlagInfoKind::Switch => String::new(),

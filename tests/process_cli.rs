@@ -34,7 +34,7 @@ fn the_version_is_where_keepalived_prints_it_and_names_the_features() {
 
 #[test]
 fn help_shows_every_option_with_its_value() {
-    for words in [&["-h"][..], &["--help"]] {
+    for words in [&["-h"][..], &["--help"], &["-nh"]] {
         let output = keepalite(words);
         assert_eq!(output.status.code(), Some(0));
         let said = text(&output.stdout);
