@@ -252,13 +252,10 @@ impl Router {
         names.dedup();
         for name in &names {
             let mut interface = self.world.interface(name, self.desired.virtual_ones());
-            if interface.up
-                && let Some(index) = interface.index
-            {
+            if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
-                interface.up =
-                    self.sockets
-                        .prepare(name, index, &self.engine, &self.model.global, now);
+                let (engine, global) = (&self.engine, &self.model.global);
+                interface.up = self.sockets.prepare(name, index, engine, global, now);
             }
             self.happened(Event::Interface(interface), now);
         }
@@ -396,10 +393,11 @@ impl Router {
         // What is still not as wanted was refused: it is not asked for again at once, over and over.
         let until = now() + PATIENCE;
         for step in steps {
-            if let Step::Add(wanted) = step
-                && self.world.address(&wanted.key()).is_none()
-            {
-                self.refused.insert(wanted.key(), until);
+            match step {
+                Step::Add(wanted) if self.world.address(&wanted.key()).is_none() => {
+                    self.refused.insert(wanted.key(), until);
+                }
+                _ => {}
             }
         }
     }
@@ -413,14 +411,10 @@ impl Router {
         let config = instance.config();
         let mut by_link: BTreeMap<(Ifindex, Mac, bool), Vec<IpAddr>> = BTreeMap::new();
         for (link, address) in self.desired.places(instance, &self.world) {
-            if let Some(mac) = link.mac
-                && !link.is_loopback()
-                && !link.is_noarp()
-            {
-                by_link
-                    .entry((link.index, mac, address.ip.is_ipv6()))
-                    .or_default()
-                    .push(address.ip);
+            let deaf = link.is_loopback() || link.is_noarp();
+            if let Some(mac) = link.mac.filter(|_| !deaf) {
+                let burst = (link.index, mac, address.ip.is_ipv6());
+                by_link.entry(burst).or_default().push(address.ip);
             }
         }
         for ((ifindex, mac, v6), ips) in by_link {
