@@ -43,10 +43,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
     };
     let words: Vec<String> = words.collect();
     if words.iter().any(|word| word == "-h" || word == "--help") {
-        return match Options::from_args(&[program], &["--help"]) {
-            Err(early) => Request::Print(early.output),
-            Ok(_) => Request::Refuse("no help in this build".to_owned()),
-        };
+        return Request::Print(help(program));
     }
     let hint = |why: String| Request::Refuse(format!("{why}\nTry {program} --help."));
     let plain = match argv::plain(words, &forms()) {
@@ -105,6 +102,28 @@ fn forms() -> Vec<Form> {
         },
     };
     flags.iter().map(form).collect()
+}
+
+/// The options in one column, what they do in another.
+fn help(program: &str) -> String {
+    let info = Options::get_args_info();
+    // Writing to a String cannot fail.
+    let mut text = format!("Usage: {program} [OPTION...]\n\n{}\n\n", info.description);
+    for flag in info.flags.iter().filter(|flag| !flag.hidden) {
+        let short = flag.short.map_or("    ".to_owned(), |s| format!("-{s}, "));
+        let value = match flag.kind {
+            FlagInfoKind::Switch => String::new(),
+            FlagInfoKind::Option { arg_name } => match arg_name.strip_prefix('[') {
+                Some(optional) => format!("[={optional}"),
+                None => format!("={arg_name}"),
+            },
+        };
+        let name = format!("{short}{}{value}", flag.long);
+        let _ = writeln!(text, "  {name:<32} {}", flag.description);
+    }
+    text.push_str("  -h, --help                       print this\n");
+    text.push_str("\nLetters can be bundled and values attached: -nlDf/path, --use-file=/path.\n");
+    text
 }
 
 fn version() -> String {

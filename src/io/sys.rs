@@ -34,12 +34,13 @@ fn check<T: PartialOrd + Default>(answer: T) -> io::Result<T> {
 /// The time since boot, without the time asleep, in microseconds (`CLOCK_MONOTONIC`).
 #[must_use]
 pub fn monotonic() -> Instant {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
+    // SAFETY: zeroes are a valid timespec, which has more fields than two where 32-bit musl is big-endian. The pointer is
+    // to it; this clock exists on every Linux, so that it cannot fail.
+    let time = unsafe {
+        let mut time: libc::timespec = core::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time);
+        time
     };
-    // SAFETY: the pointer is to a timespec of ours; this clock exists on every Linux, so that it cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     Instant(
@@ -165,14 +166,8 @@ pub fn epoll_control(
 /// # Errors
 /// As timerfd_settime(2).
 pub fn set_timer(timer: BorrowedFd<'_>, at: Option<Instant>) -> io::Result<()> {
-    const NEVER: libc::timespec = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    let mut spec = libc::itimerspec {
-        it_interval: NEVER,
-        it_value: NEVER,
-    };
+    // SAFETY: zeroes are a valid itimerspec.
+    let mut spec: libc::itimerspec = unsafe { core::mem::zeroed() };
     if let Some(Instant(micros)) = at {
         // All zeroes would stop it, and an instant in the past fires at once.
         let micros = micros.max(1);
@@ -209,7 +204,7 @@ pub fn timer() -> io::Result<OwnedFd> {
 pub fn set_timer_slack(slack: Duration) {
     let nanos = libc::c_ulong::try_from(slack.as_nanos()).unwrap_or(libc::c_ulong::MAX);
     // SAFETY: no pointers. A refusal leaves the slack as it was.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos, 0, 0, 0) };
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos) };
 }
 
 /// Whether this process runs under a real-time policy, where the kernel has no slack at all.
@@ -763,6 +758,11 @@ pub fn spawn(program: &Program<'_>) -> io::Result<i32> {
     }
 }
 
+/// What the kernel gives to every process, in nanoseconds.
+const SLACK: libc::c_ulong = 50_000;
+/// The signal that the death of its parent sends to a child.
+const DEATH: libc::c_ulong = libc::SIGTERM as libc::c_ulong;
+
 fn pointers(words: &[CString]) -> Vec<*const libc::c_char> {
     let words = words.iter().map(|word| word.as_ptr());
     words.chain([core::ptr::null()]).collect()
@@ -780,7 +780,7 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), core::ptr::null_mut());
         // Rust's runtime ignores it, and what is ignored stays so in the program.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        libc::prctl(libc::PR_SET_TIMERSLACK, 50_000, 0, 0, 0);
+        libc::prctl(libc::PR_SET_TIMERSLACK, SLACK);
         if program.apart {
             libc::setpgid(0, 0);
             silence();
@@ -794,7 +794,7 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
             }
         }
         // After the change of user, which would undo it.
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0);
+        libc::prctl(libc::PR_SET_PDEATHSIG, DEATH);
         // We may have died before that.
         if u32::try_from(libc::getppid()) != Ok(parent) {
             libc::_exit(NOT_EXECUTABLE);
@@ -831,7 +831,7 @@ pub fn fork() -> io::Result<Option<i32>> {
 pub fn die_with(parent: u32) -> bool {
     // SAFETY: no pointers.
     unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0);
+        libc::prctl(libc::PR_SET_PDEATHSIG, DEATH);
         u32::try_from(libc::getppid()) == Ok(parent)
     }
 }
@@ -881,7 +881,7 @@ pub fn wait_for_end(child: i32) -> io::Result<Ended> {
 /// Names this process as `ps` and `pidof` show it; 15 bytes at most.
 pub fn name_process(name: &CStr) {
     // SAFETY: the string ends with a NUL.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
 /// Lets a crash leave a core dump of any size.

@@ -9,14 +9,15 @@ use log::LevelFilter;
 use rustix::process::umask;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::config::{self, Loaded};
-use crate::error::{Chain, Exit};
+use crate::config::Loaded;
+use crate::error::Exit;
 use crate::io::sys;
-use crate::model::{Lvs, Model};
+use crate::model::{Global, Lvs, Model, Statics};
 
 pub mod addresses;
 pub mod announcer;
 pub mod child;
+pub mod configuration;
 pub mod daemonize;
 pub mod drive;
 pub mod fifo;
@@ -35,6 +36,7 @@ pub mod sockets;
 pub mod supervise;
 pub mod world;
 
+use configuration::Reader;
 use daemonize::{Launch, Side};
 use options::Options;
 use pidfile::{PidFile, Running};
@@ -50,7 +52,7 @@ pub fn start(options: &Options, notes: &[String]) -> Exit {
         umask(mask.0.into());
     }
     if options.config_test.is_some() {
-        return test(options);
+        return configuration::test(options);
     }
     let launch = if options.dont_fork || options.role.is_some() {
         None
@@ -68,8 +70,7 @@ pub fn start(options: &Options, notes: &[String]) -> Exit {
     for note in notes {
         log::warn!("{note}");
     }
-    let prepared = allow_core_dumps(options).and_then(|()| enter_namespace(options));
-    if let Err(error) = prepared {
+    if let Err(error) = allow_core_dumps(options) {
         log::error!("{error}");
         return Exit::Fatal;
     }
@@ -93,7 +94,7 @@ pub fn start(options: &Options, notes: &[String]) -> Exit {
 fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> Result<Exit, Exit> {
     log::info!("Starting {NAME}");
     log::info!("Configuration file {}", options.use_file);
-    let loaded = load(options)?;
+    let loaded = configuration::load(options, Reader::First)?;
     let global = &loaded.model.global;
     let _pid_file = take_pid_file(&pidfile::path(None, options, global))?;
     let wanted = wanted(&loaded.model, options);
@@ -104,16 +105,14 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         launch.succeed();
     }
     settle_console(options);
-    let exit = if options.single && wanted.roles.contains(&Role::Vrrp) {
+    let exit = if options.single {
+        enter_namespace(options, &loaded.model.global)?;
         wait(vrrp(options, loaded, signals))
     } else {
         drop(loaded);
-        let reload = || match load(options) {
-            Ok(loaded) => Some(self::wanted(&loaded.model, options)),
-            Err(_) => {
-                log::error!("not reloaded: what runs stays as it is");
-                None
-            }
+        let reload = || {
+            let loaded = configuration::reload(options, Reader::First)?;
+            Some(self::wanted(&loaded.model, options))
         };
         let respawn = !options.dont_respawn;
         wait(supervise::supervise(signals, wanted, respawn, reload))
@@ -129,9 +128,10 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
         return Err(Exit::Ok);
     }
     settle_console(options);
-    let loaded = load(options)?;
+    let loaded = configuration::load(options, Reader::Child)?;
     let path = pidfile::path(Some(role), options, &loaded.model.global);
     let _pid_file = take_pid_file(&path)?;
+    enter_namespace(options, &loaded.model.global)?;
     match role {
         Role::Vrrp => Ok(wait(vrrp(options, loaded, signals))),
         Role::Checkers => {
@@ -143,7 +143,12 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
 
 /// Runs the virtual routers of a configuration until a signal stops it.
 async fn vrrp(options: &Options, loaded: Loaded, signals: &mut Signals) -> Exit {
-    let again = || load(options).ok().map(|loaded| loaded.model);
+    let reader = if options.single {
+        Reader::First
+    } else {
+        Reader::Child
+    };
+    let again = || configuration::reload(options, reader).map(|loaded| loaded.model);
     drive::vrrp(loaded.model, signals, options.dont_release_vrrp, again).await
 }
 
@@ -154,35 +159,12 @@ fn wait(main: impl Future<Output = Exit>) -> Exit {
     })
 }
 
-/// `-t`: says what is wrong with the configuration.
-fn test(options: &Options) -> Exit {
-    match config::load(Path::new(&options.use_file), &reading(options)) {
-        Ok(_) => Exit::Ok,
-        Err(error) => {
-            eprintln!("{}", Chain(&error));
-            Exit::Missing
-        }
-    }
-}
-
-/// Reads the configuration; what is wrong with it is in the log.
-fn load(options: &Options) -> Result<Loaded, Exit> {
-    config::load(Path::new(&options.use_file), &reading(options)).map_err(|error| {
-        log::error!("{}", Chain(&error));
-        Exit::Missing
-    })
-}
-
-/// What the options say about reading the configuration.
-fn reading(_options: &Options) -> config::Options {
-    config::Options {}
-}
-
 /// Who is to run for a configuration.
 fn wanted(model: &Model, options: &Options) -> Wanted {
     let both = options.vrrp == options.check;
+    let vrrp = !model.instances.is_empty() || model.statics != Statics::default();
     let asked = [
-        (Role::Vrrp, !model.instances.is_empty(), options.vrrp),
+        (Role::Vrrp, vrrp, options.vrrp),
         (Role::Checkers, model.lvs != Lvs::default(), options.check),
     ];
     let asked = asked
@@ -273,16 +255,20 @@ fn allow_core_dumps(options: &Options) -> io::Result<()> {
     told.map_err(|e| io::Error::new(e.kind(), format!("cannot set the core pattern: {e}")))
 }
 
-/// `-s NAME`, as `ip netns` names them.
-fn enter_namespace(options: &Options) -> io::Result<()> {
-    let Some(name) = &options.namespace else {
+/// Goes into the network namespace of `-s NAME` or `net_namespace`, as `ip netns` names them. Who has the sockets goes; the
+/// parent stays.
+fn enter_namespace(options: &Options, global: &Global) -> Result<(), Exit> {
+    let Some(name) = options.namespace.as_ref().or(global.net_namespace.as_ref()) else {
         return Ok(());
     };
     let entered = fs::File::open(Path::new("/run/netns").join(name)).and_then(|namespace| {
         let network = Some(LinkNameSpaceType::Network);
         Ok(move_into_link_name_space(namespace.as_fd(), network)?)
     });
-    entered.map_err(|e| io::Error::new(e.kind(), format!("cannot enter the namespace {name}: {e}")))
+    entered.map_err(|error| {
+        log::error!("cannot enter the network namespace {name}: {error}");
+        Exit::Fatal
+    })
 }
 
 #[cfg(test)]

@@ -9,14 +9,9 @@ use super::supervise::Role;
 const CONFIG: &str = "/etc/keepalived/keepalived.conf";
 
 /// Virtual routers (VRRP) as keepalived runs them, for small routers.
-///
-/// Reads keepalived's configuration file. Signals: HUP reloads, USR1 and USR2 write state and statistics to /tmp,
-/// TERM stops; --signum tells the others.
+/// Reads keepalived's configuration file and heeds its signals: HUP reads it again, USR1 and USR2
+/// write state and statistics to /tmp, TERM stops.
 #[derive(ArgsInfo, Clone, Debug, Default, FromArgs, PartialEq, Eq)]
-#[argh(
-    usage = "[OPTION...]",
-    note = "Short options can be bundled, values attached: -nlDf/path, --use-file=/path."
-)]
 pub struct Options {
     /// the configuration file; /etc/keepalived/keepalived.conf unless given
     #[argh(option, short = 'f', arg_name = "FILE", default = "CONFIG.to_owned()")]

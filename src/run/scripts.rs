@@ -84,11 +84,11 @@ impl<K: Copy + Eq + 'static> Runner<K> {
             }
             return;
         }
-        let waiting = VecDeque::from([job]);
+        let waiting = VecDeque::new();
         queues.busy.push(Queue { key, waiting });
         drop(queues);
         let runner = self.clone();
-        spawn(async move { runner.work(key).await }).detach();
+        spawn(async move { runner.work(key, job).await }).detach();
     }
 
     /// Waits until every queue is empty, but no longer than `limit`; true if they are.
@@ -108,9 +108,11 @@ impl<K: Copy + Eq + 'static> Runner<K> {
         .await
     }
 
-    async fn work(&self, key: K) {
-        while let Some(job) = self.next(key) {
+    async fn work(&self, key: K, first: Job) {
+        let mut next = Some(first);
+        while let Some(job) = next {
             run(&job, self.default).await;
+            next = self.next(key);
         }
     }
 
