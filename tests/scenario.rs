@@ -1,7 +1,7 @@
 //! The engine's behaviour, a file per rule in tests/scenario: what happens to it, and what it does.
 //!
 //! A file begins with the configuration: `key value` lines as [`made::set`] knows them, after `instance NAME` where there
-//! are several. Then come steps. A line with `>` is what happens, at a made-up time in seconds; lines with `<` are what the
+//! are several, and `group NAME MEMBER…`, `script NAME`, `file NAME`, `process NAME`. Then come steps. A line with `>` is what happens, at a made-up time in seconds; lines with `<` are what the
 //! engine does on its way there and in answer, and how it stands afterwards. The engine is woken exactly when it asks to be.
 //!
 //! ```text
@@ -11,6 +11,9 @@
 //! > 2 bytes from 10.0.0.2 ttl 255 213364…   (hex)
 //! > 3 wait          nothing happens
 //! > 9 oversleep     the process slept: nobody woke the engine until now
+//! > 4 tracked script NAME up        (or: file, process; down; a number)
+//! > 5 lost NAME     someone took an address of it away
+//! > 9 group NAME MEMBER…
 //! > 9 configure NAME key value      > 9 remove NAME      > 9 add NAME        > 9 reload
 //! > 9 wire          the advert that it would send now, in hex
 //! > 9 stats         the counters that are not zero
@@ -35,7 +38,9 @@ use std::{env, fs};
 use keepalite::model::{Auth, Model, Peering};
 use keepalite::name::{Version, Vrid};
 use keepalite::time::{Centis, Instant};
-use keepalite::vrrp::{Action, Datagram, Engine, Event, Instance, Interface};
+use keepalite::vrrp::{
+    Action, Datagram, Engine, Event, Instance, Interface, Reading, Tracked, TrackerKind,
+};
 use keepalite::wire::Checksum;
 use keepalite::wire::vrrp::AdvertRepr;
 
@@ -123,6 +128,8 @@ impl Replay {
     fn configure(&mut self, line: &str) {
         if let Some(delay) = line.strip_prefix("vrrp_startup_delay ") {
             self.model.global.startup_delay = Duration::from_secs(delay.parse().expect("seconds"));
+        } else if made::tracker(&mut self.model, line) || made::group(&mut self.model, line) {
+            // One of the model's, not of an instance.
         } else if let Some(name) = line.strip_prefix("instance ") {
             self.model.instances.push(made::instance(name));
         } else {
@@ -156,6 +163,18 @@ impl Replay {
             "oversleep" => self.happen(Event::Deadline),
             "stop" => self.happen(Event::Stop),
             "interface" => self.interface(rest, place),
+            "tracked" => self.tracked(rest, place),
+            "lost" => {
+                let engine = self.engine.as_ref().expect("started");
+                let lost = engine.iter().find(|(_, i)| i.config().name == rest);
+                let id = lost.map(|(id, _)| id).expect(place);
+                self.happen(Event::AddressLost(id));
+            }
+            "group" => {
+                self.model.groups.clear();
+                assert!(made::group(&mut self.model, what), "{place}");
+                return;
+            }
             "advert" => self.advert(rest, place),
             "bytes" => self.bytes(rest, place),
             "configure" => {
@@ -201,22 +220,29 @@ impl Replay {
         for action in actions {
             let (id, text) = match action {
                 Action::Advertise { id, priority } => {
-                    (id, format!("advertise priority {priority}"))
+                    (Ok(id), format!("advertise priority {priority}"))
                 }
-                Action::Acquire(id) => (id, "acquire".to_owned()),
-                Action::Release(id) => (id, "release".to_owned()),
-                Action::Announce { id, repeat } => (id, format!("announce {repeat} times")),
+                Action::Acquire(id) => (Ok(id), "acquire".to_owned()),
+                Action::Release(id) => (Ok(id), "release".to_owned()),
+                Action::Announce { id, repeat } => (Ok(id), format!("announce {repeat} times")),
                 Action::Notify {
                     id,
                     state,
                     priority,
-                } => (id, format!("notify {state:?} {priority}")),
+                } => (Ok(id), format!("notify {state:?} {priority}")),
+                Action::NotifyGroup { group, state } => {
+                    (Err(group), format!("notify group {state:?}"))
+                }
                 Action::Say { id, note } => {
                     let level = note.level().as_str().to_lowercase();
-                    (id, format!("{level}: {note}"))
+                    (Ok(id), format!("{level}: {note}"))
                 }
             };
-            let name = engine.get(id).map_or("?", |i| &i.config().name);
+            let name = match id {
+                Ok(id) => engine.get(id).map(|i| &i.config().name),
+                Err(group) => engine.group(group).map(|g| &g.config().name),
+            };
+            let name = name.map_or("?", |name| name);
             let who = self.who(name);
             writeln!(self.text, "< {} {who}{text}", seconds(self.now)).expect("memory");
         }
@@ -277,6 +303,26 @@ impl Replay {
                 .map_or("?".to_owned(), |ip| ip.to_string());
             writeln!(self.text, "<   {who}{from} to {to}: {hex}").expect("memory");
         }
+    }
+
+    fn tracked(&mut self, rest: &str, place: &str) {
+        let words: Vec<_> = rest.split_whitespace().collect();
+        let [kind, name, reading] = words[..] else {
+            panic!("{place}: tracked KIND NAME READING");
+        };
+        self.happen(Event::Tracked(Tracked {
+            kind: match kind {
+                "script" => TrackerKind::Script,
+                "file" => TrackerKind::File,
+                _ => TrackerKind::Process,
+            },
+            name,
+            reading: match reading {
+                "up" => Reading::Up,
+                "down" => Reading::Down,
+                number => Reading::Value(number.parse().expect(place)),
+            },
+        }));
     }
 
     fn interface(&mut self, rest: &str, place: &str) {

@@ -9,6 +9,10 @@ use crate::name::{IfName, Ifindex, Priority};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u32);
 
+/// Names one sync group of an engine until the next reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u32);
+
 /// Something happened.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
@@ -18,8 +22,45 @@ pub enum Event<'a> {
     Datagram(Datagram<'a>),
     /// An interface appeared, disappeared, or changed its carrier or addresses.
     Interface(Interface<'a>),
+    /// A tracked script, file or process has another result.
+    Tracked(Tracked<'a>),
+    /// Someone took away an address of a master, or it is a duplicate: whoever holds it no longer is no master.
+    AddressLost(Id),
     /// Orderly stop: resign and release everything.
     Stop,
+}
+
+/// What a tracker has found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked<'a> {
+    /// What kind of tracker.
+    pub kind: TrackerKind,
+    /// Its name in the configuration.
+    pub name: &'a str,
+    /// What it reads.
+    pub reading: Reading,
+}
+
+/// Which block of the configuration a tracker comes from; each has names of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackerKind {
+    /// `vrrp_script`.
+    Script,
+    /// `track_file`.
+    File,
+    /// `vrrp_track_process`.
+    Process,
+}
+
+/// What a tracker reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// All is well; after rise and fall, quorum and delays.
+    Up,
+    /// It is not.
+    Down,
+    /// The number in a file.
+    Value(i64),
 }
 
 /// A received datagram, its IP header already taken apart.
@@ -81,6 +122,13 @@ pub enum Action {
         state: Told,
         /// Its effective priority.
         priority: Priority,
+    },
+    /// Tell the world about a sync group.
+    NotifyGroup {
+        /// Which.
+        group: GroupId,
+        /// What it has become.
+        state: Told,
     },
     /// Write a line into the log; nothing has been formatted yet.
     Say {

@@ -18,11 +18,11 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::announce::Schedule;
-use super::receive::{self, Reading};
+use super::receive::{self, Checked};
 use super::track::{self, Faults};
-use super::{Action, Datagram, Id, Note, State, Stats, Told};
+use super::{Action, Datagram, GroupId, Id, Note, State, Stats, Told};
 use crate::model::vrrp::OldChecksum;
-use crate::model::{self, Peering};
+use crate::model::{self, Peering, Tracking};
 use crate::name::{Family, IfName, Ifindex, OWNER, Priority, RESIGN, Version};
 use crate::time::{Centis, Instant};
 use crate::wire::Checksum;
@@ -38,8 +38,13 @@ pub struct Instance {
     phase: Phase,
     since: Instant,
     pub(super) faults: Faults,
+    /// Whether all that may be a fault is known.
+    pub(super) known: bool,
     /// Sum of the weights of what it tracks.
-    pub(super) weights: i16,
+    weights: i16,
+    membership: Option<Membership>,
+    /// It has told the hosts again where its addresses are; its sync group is to follow.
+    pub(super) insisted: bool,
     /// An owner that gave up claiming so, because another one insists.
     lowered: bool,
     pub(super) ifindex: Option<Ifindex>,
@@ -49,6 +54,17 @@ pub struct Instance {
     said: Said,
     old_checksum: bool,
     stats: Stats,
+}
+
+/// What an instance has from its sync group.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Membership {
+    /// Which one.
+    pub(super) group: GroupId,
+    /// All members own their addresses and wish to be master.
+    pub(super) all_owners: bool,
+    /// What the group tracks for all of its members.
+    pub(super) tracking: Tracking,
 }
 
 /// A state and what means something in it only.
@@ -68,6 +84,8 @@ struct Backup {
     interval: Centis,
     /// Until when a lower master is tolerated; absent while there is none.
     preempt_at: Option<Instant>,
+    /// Its timer ran out, and it waits for the other members of its sync group.
+    wants: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +130,28 @@ pub(super) enum Input {
     Tick,
     /// A legal advert.
     Advert(Heard),
+    /// It is to do as its sync group does, or as the kernel has done.
+    Order(Order),
     /// The daemon stops, or a reload removed it.
     Stop(Told),
+}
+
+/// What a virtual router is told to do by more than its own timers and adverts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// All of its sync group become master.
+    Master,
+    /// Another member of its sync group is backup.
+    Backup,
+    /// An address of it is gone.
+    AddressLost,
+    /// Another member told the hosts again where its addresses are.
+    Announce,
+}
+
+/// Whether an instance owns its addresses and wishes to be master.
+pub(super) fn claims(config: &model::Instance) -> bool {
+    config.is_owner() && config.wish == model::Wish::Master
 }
 
 /// Which kinds of complaint have been made since state or master changed.
@@ -145,7 +183,10 @@ impl Instance {
             phase: Phase::Init,
             since: now,
             faults: Faults::default(),
+            known: false,
             weights: 0,
+            membership: None,
+            insisted: false,
             lowered: false,
             ifindex: None,
             local: None,
@@ -336,6 +377,35 @@ impl Instance {
             .filter(|dev| **dev != self.config.interface)
     }
 
+    /// What it tracks, itself and as a member of its sync group.
+    pub(super) fn trackings(&self) -> impl Iterator<Item = &Tracking> {
+        let group = self.membership.as_ref().map(|group| &group.tracking);
+        core::iter::once(&self.config.tracking).chain(group)
+    }
+
+    /// Its sync group.
+    #[must_use]
+    pub fn group(&self) -> Option<GroupId> {
+        self.membership.as_ref().map(|group| group.group)
+    }
+
+    pub(super) fn join(&mut self, membership: Option<Membership>) {
+        self.membership = membership;
+        self.insisted = false;
+        if self.membership.is_none() {
+            self.faults = self.faults.own();
+        }
+    }
+
+    /// Whether a sync group may count on it.
+    pub(super) const fn wants_master(&self) -> bool {
+        match self.phase {
+            Phase::Init | Phase::Fault => false,
+            Phase::Backup(backup) => backup.wants,
+            Phase::Master(_) => true,
+        }
+    }
+
     pub(super) const fn say(&self, note: Note) -> Action {
         Action::Say { id: self.id, note }
     }
@@ -385,13 +455,13 @@ impl Instance {
         };
         self.stats.advert_rcvd += 1;
         match reading {
-            Reading::Ours => {}
-            Reading::Other => {
+            Checked::AsOurs => {}
+            Checked::OtherReading => {
                 if self.said.first(Said::OTHER_CHECKSUM) {
                     out.push(self.say(Note::OtherChecksum(from)));
                 }
             }
-            Reading::OldUnicast => {
+            Checked::OldUnicast => {
                 if !core::mem::replace(&mut self.old_checksum, true) {
                     out.push(self.say(Note::OldChecksum(from)));
                 }
@@ -431,21 +501,24 @@ impl Instance {
             (Phase::Init, Input::Ready) => self.start(now, out),
             (Phase::Init, Input::Fault) => self.fail(now, out),
             (Phase::Init, Input::Stop(told)) => self.end(told, now, out),
-            (Phase::Init, Input::Tick | Input::Advert(_)) => Phase::Init,
+            (Phase::Init, Input::Tick | Input::Advert(_) | Input::Order(_)) => Phase::Init,
 
             (Phase::Fault, Input::Ready) => self.recover(now, out),
             (Phase::Fault, Input::Stop(told)) => self.end(told, now, out),
-            (Phase::Fault, Input::Fault | Input::Tick | Input::Advert(_)) => Phase::Fault,
+            (Phase::Fault, Input::Fault | Input::Tick | Input::Advert(_) | Input::Order(_)) => {
+                Phase::Fault
+            }
 
             (Phase::Backup(backup), Input::Tick) if now >= backup.down_at => {
-                self.take_over(now, out)
+                self.expire(backup, now, out)
             }
+            (Phase::Backup(_), Input::Order(Order::Master)) => self.take_over(now, out),
             (Phase::Backup(backup), Input::Advert(heard)) => {
                 Phase::Backup(self.listen(backup, heard, now, out))
             }
             (Phase::Backup(_), Input::Fault) => self.fail(now, out),
             (Phase::Backup(_), Input::Stop(told)) => self.end(told, now, out),
-            (Phase::Backup(_), Input::Tick | Input::Ready) => self.phase,
+            (Phase::Backup(_), Input::Tick | Input::Ready | Input::Order(_)) => self.phase,
 
             (Phase::Master(master), Input::Tick) => self.tick(master, now, out),
             (Phase::Master(master), Input::Advert(heard)) => self.contend(master, heard, now, out),
@@ -457,13 +530,30 @@ impl Instance {
                 self.resign(out);
                 self.end(told, now, out)
             }
-            (Phase::Master(_), Input::Ready) => self.phase,
+            (Phase::Master(_), Input::Order(Order::Backup)) => {
+                self.back_up(Note::FollowsGroup, self.config.interval, now, out)
+            }
+            (Phase::Master(_), Input::Order(Order::AddressLost)) => {
+                out.push(self.say(Note::AddressLost));
+                self.back_up(Note::Backup, self.config.interval, now, out)
+            }
+            (Phase::Master(mut master), Input::Order(Order::Announce)) => {
+                self.remind(&mut master, now, out);
+                Phase::Master(master)
+            }
+            (Phase::Master(_), Input::Ready | Input::Order(Order::Master)) => self.phase,
         };
+    }
+
+    /// An owner that wishes to be master, in a sync group of such ones if in any.
+    fn claims(&self) -> bool {
+        let group = self.membership.as_ref();
+        claims(&self.config) && group.is_none_or(|group| group.all_owners)
     }
 
     /// Whoever owns the addresses and wishes to be master is so at once; anyone else listens first.
     fn start(&mut self, now: Instant, out: &mut Vec<Action>) -> Phase {
-        if self.config.is_owner() && self.config.wish == model::Wish::Master {
+        if self.claims() {
             return self.take_over(now, out);
         }
         self.back_up(Note::BackupAtStart, self.config.interval, now, out)
@@ -474,14 +564,10 @@ impl Instance {
     fn recover(&mut self, now: Instant, out: &mut Vec<Action>) -> Phase {
         let interval = self.config.interval;
         match self.back_up(Note::Backup, interval, now, out) {
-            Phase::Backup(backup)
-                if self.config.is_owner() && self.config.wish == model::Wish::Master =>
-            {
-                Phase::Backup(Backup {
-                    down_at: now + interval.as_duration() + self.skew(interval),
-                    ..backup
-                })
-            }
+            Phase::Backup(backup) if self.claims() => Phase::Backup(Backup {
+                down_at: now + interval.as_duration() + self.skew(interval),
+                ..backup
+            }),
             phase => phase,
         }
     }
@@ -501,6 +587,7 @@ impl Instance {
             down_at: now + self.master_down(interval),
             interval,
             preempt_at: None,
+            wants: false,
         })
     }
 
@@ -531,6 +618,16 @@ impl Instance {
             self.stats.release_master += 1;
             out.push(Action::Release(self.id));
         }
+    }
+
+    /// Alone it takes over; in a sync group it wants to, and asks again if the others are not ready until its next time.
+    fn expire(&mut self, mut backup: Backup, now: Instant, out: &mut Vec<Action>) -> Phase {
+        if self.membership.is_none() {
+            return self.take_over(now, out);
+        }
+        backup.wants = true;
+        backup.down_at = now + self.master_down(backup.interval);
+        Phase::Backup(backup)
     }
 
     /// The advert comes first, so that no other one starts; then the addresses, then the announcement of where they are.
@@ -624,6 +721,7 @@ impl Instance {
             self.said = Said(0);
         }
         self.heard = Some(heard);
+        backup.wants = false;
         backup.interval = self.interval_of(heard);
         backup.down_at = now + self.master_down(backup.interval);
         backup
@@ -698,7 +796,14 @@ impl Instance {
             self.advertise(self.priority(), out);
             master.advert_at = now + self.config.interval.as_duration();
         }
-        let repeat = master.announce.lower_priority(&self.config.announcing, now);
+        self.remind(master, now, out);
+        self.insisted = true;
+    }
+
+    /// Tells the hosts again where the addresses are, now and a while later.
+    fn remind(&self, master: &mut Master, now: Instant, out: &mut Vec<Action>) {
+        let plan = &self.config.announcing;
+        let repeat = master.announce.lower_priority(plan, now);
         self.announce(repeat, out);
     }
 

@@ -68,11 +68,11 @@ pub enum Rejection {
 
 /// How the checksum was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub(super) enum Checked {
     /// As we write it ourselves.
-    Ours,
+    AsOurs,
     /// Version 3 over IPv4, the other way about the pseudo header.
-    Other,
+    OtherReading,
     /// Unicast version 3 with the multicast group in the pseudo header, as keepalived before 2.0 wrote it.
     OldUnicast,
 }
@@ -81,7 +81,7 @@ pub enum Reading {
 pub(super) fn check<'a>(
     config: &Config,
     datagram: &Datagram<'a>,
-) -> Result<(Advert<'a>, Reading), Rejection> {
+) -> Result<(Advert<'a>, Checked), Rejection> {
     let form = Advert::new_checked(datagram.payload, config.family);
     if let Err(why @ (Malformed::Truncated { .. } | Malformed::Trailing(_))) = form {
         return Err(Rejection::Length(why));
@@ -148,24 +148,24 @@ fn same(a: &[u8; 8], b: &[u8; 8]) -> bool {
 
 /// RFC 5798 was read in two ways, and routers of both kinds stand side by side: IPv4 version 3 is accepted with and
 /// without the pseudo header. `v3_checksum_as_v2` accepts anything, as it does in keepalived.
-fn read_checksum(config: &Config, datagram: &Datagram<'_>, advert: &Advert<'_>) -> Option<Reading> {
+fn read_checksum(config: &Config, datagram: &Datagram<'_>, advert: &Advert<'_>) -> Option<Checked> {
     let right = |pseudo| advert.sum(pseudo) == 0;
     let to = |destination| Checksum::pseudo_header(datagram.source, destination, advert.len());
     match (config.version, config.family) {
-        (Version::V2, _) => right(Checksum::new()).then_some(Reading::Ours),
-        (Version::V3, Family::V6) => right(to(datagram.destination)).then_some(Reading::Ours),
-        (Version::V3, Family::V4) if config.v3_checksum_as_v2 => Some(Reading::Ours),
+        (Version::V2, _) => right(Checksum::new()).then_some(Checked::AsOurs),
+        (Version::V3, Family::V6) => right(to(datagram.destination)).then_some(Checked::AsOurs),
+        (Version::V3, Family::V4) if config.v3_checksum_as_v2 => Some(Checked::AsOurs),
         (Version::V3, Family::V4) => {
             let old = match &config.peering {
                 Peering::Multicast(_) => OldChecksum::Never,
                 Peering::Unicast { old_checksum, .. } => *old_checksum,
             };
             if old != OldChecksum::Always && right(to(datagram.destination)) {
-                Some(Reading::Ours)
+                Some(Checked::AsOurs)
             } else if old != OldChecksum::Never && right(to(OLD_CHECKSUM_GROUP)) {
-                Some(Reading::OldUnicast)
+                Some(Checked::OldUnicast)
             } else {
-                right(Checksum::new()).then_some(Reading::Other)
+                right(Checksum::new()).then_some(Checked::OtherReading)
             }
         }
     }
