@@ -1,1 +1,5 @@
-//! io
+//! The kernel: sockets, netlink, processes. Knows no rule of the protocol.
+
+pub mod advert;
+pub mod frame;
+mod sys;
