@@ -498,6 +498,7 @@ impl Lan {
             ifindex: 1,
             source: IpAddr::V4(packet.from),
             destination: IpAddr::from([224, 0, 0, 18]),
+            header: &[],
             hops: 255,
             payload: &packet.bytes[..packet.len],
         };
@@ -534,6 +535,17 @@ impl Lan {
             engine.handle(event, now, &mut self.actions);
         }
         let mut actions = std::mem::take(&mut self.actions);
+        let adverts = actions.iter().filter_map(|action| match action {
+            Action::Advertise { id, .. } => Some(id.0),
+            _ => None,
+        });
+        let mut said = 0_u32;
+        for id in adverts {
+            if said & (1 << id) != 0 {
+                self.fail(format!("{at}: two adverts in answer to one event"));
+            }
+            said |= 1 << id;
+        }
         for action in actions.drain(..) {
             self.carry_out(at, action);
         }

@@ -7,7 +7,7 @@
 //! ```text
 //! > 0 interface eth0 up 10.0.0.1     (or: down, gone; index N; several addresses)
 //! > 1 advert from 10.0.0.2 priority 150     (and: for NAME, version, vrid, advert_int, pass, auth, addresses, ttl, to,
-//!                                            checksum pseudo|plain|old|wrong, on IFACE)
+//!                                            checksum pseudo|plain|old|wrong, on IFACE; with auth_ah: sequence, key, spi)
 //! > 2 bytes from 10.0.0.2 ttl 255 213364…   (hex)
 //! > 3 wait          nothing happens
 //! > 9 oversleep     the process slept: nobody woke the engine until now
@@ -42,6 +42,8 @@ use keepalite::vrrp::{
     Action, Datagram, Engine, Event, Instance, Interface, Reading, Tracked, TrackerKind,
 };
 use keepalite::wire::Checksum;
+use keepalite::wire::ah::{self, AhRepr};
+use keepalite::wire::ip::{self, Ipv4Repr};
 use keepalite::wire::vrrp::AdvertRepr;
 
 #[test]
@@ -301,7 +303,14 @@ impl Replay {
             let from = instance
                 .source()
                 .map_or("?".to_owned(), |ip| ip.to_string());
-            writeln!(self.text, "<   {who}{from} to {to}: {hex}").expect("memory");
+            let sequence = match instance.key() {
+                Some(_) => format!(
+                    " in an authentication header, sequence {}",
+                    instance.sequence()
+                ),
+                None => String::new(),
+            };
+            writeln!(self.text, "<   {who}{from} to {to}: {hex}{sequence}").expect("memory");
         }
     }
 
@@ -369,6 +378,9 @@ impl Replay {
             "ttl",
             "to",
             "checksum",
+            "sequence",
+            "key",
+            "spi",
             "on",
         ];
         for pair in words.chunks(2) {
@@ -378,11 +390,12 @@ impl Replay {
                 pair[0]
             );
         }
-        let (config, to) = {
+        let (config, to, sequence) = {
             let engine = self.engine.as_ref().expect("started");
             let wanted = |i: &&Instance| value("for").is_none_or(|name| i.config().name == name);
             let instance = engine.iter().map(|(_, i)| i).find(wanted).expect(place);
-            (instance.config().clone(), destination(instance))
+            let sequence = instance.sequence() + 1;
+            (instance.config().clone(), destination(instance), sequence)
         };
         let source: IpAddr = value("from").expect(place).parse().expect(place);
         let to = value("to").map_or(to, |to| to.parse().expect(place));
@@ -404,13 +417,18 @@ impl Replay {
             (Version::V2, Auth::Pass(pass), None) => Some(pass),
             _ => None,
         };
+        let kind = match (auth, config.auth) {
+            (Some(_), _) => 1,
+            (None, Auth::Ah(_)) => 2,
+            (None, _) => 0,
+        };
         let advert = AdvertRepr {
             version,
             vrid: value("vrid").map_or(config.vrid, |v| {
                 Vrid::new(v.parse().expect(place)).expect(place)
             }),
             priority: value("priority").expect(place).parse().expect(place),
-            auth_type: value("auth").map_or(u8::from(auth.is_some()), |a| a.parse().expect(place)),
+            auth_type: value("auth").map_or(kind, |a| a.parse().expect(place)),
             auth_data: auth.unwrap_or_default(),
             interval,
             family: config.family,
@@ -424,14 +442,43 @@ impl Replay {
             (Some("wrong"), _) => Checksum::new().bytes(&[0x12, 0x34]),
             _ => Checksum::pseudo_header(source, to, len),
         };
-        let mut buffer = [0; 4096];
-        let payload = advert.emit(&mut buffer, pseudo).expect("fits");
+        let hops = value("ttl").map_or(255, |ttl| ttl.parse().expect(place));
+        let mut packet = [0; 4096];
+        let key = match (config.auth, value("key")) {
+            (_, Some(key)) => Some(made::password(key)),
+            (Auth::Ah(key), None) if value("auth").is_none() => Some(key),
+            _ => None,
+        };
+        let between = if key.is_some() { ah::LEN } else { 0 };
+        let at = ip::HEADER + between;
+        let message = advert.emit(&mut packet[at..], pseudo).expect("fits").len();
+        if let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, to) {
+            let header = Ipv4Repr {
+                source,
+                destination,
+                ttl: hops,
+                protocol: if key.is_some() { ip::AH } else { ip::VRRP },
+                identification: 7,
+                payload_len: between + message,
+            };
+            header.emit(&mut packet).expect("fits");
+            if let Some(key) = key {
+                let seal = AhRepr {
+                    spi: value("spi").map_or(source, |spi| spi.parse().expect(place)),
+                    sequence: value("sequence").map_or(sequence, |n| n.parse().expect(place)),
+                };
+                let packet = &mut packet[..at + message];
+                seal.seal(packet, &ah::Key::new(key)).expect("fits");
+            }
+        }
+        let header = if source.is_ipv4() { ip::HEADER } else { 0 };
         let datagram = Datagram {
             ifindex: index(value("on").unwrap_or(config.interface.as_str())),
             source,
             destination: to,
-            hops: value("ttl").map_or(255, |ttl| ttl.parse().expect(place)),
-            payload,
+            hops,
+            header: &packet[..header],
+            payload: &packet[ip::HEADER..at + message],
         };
         self.happen(Event::Datagram(datagram));
     }
@@ -449,6 +496,7 @@ impl Replay {
             ifindex: index("eth0"),
             source: from.parse().expect(place),
             destination: IpAddr::from([224, 0, 0, 18]),
+            header: &[],
             hops: ttl.parse().expect(place),
             payload: &payload,
         }));

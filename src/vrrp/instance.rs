@@ -17,10 +17,11 @@ use super::receive;
 use super::track::{self, Faults};
 use super::{Action, GroupId, Id, Note, State, Stats, Told};
 use crate::model::vrrp::OldChecksum;
-use crate::model::{self, Peering, Tracking};
+use crate::model::{self, Auth, Peering, Tracking};
 use crate::name::{Family, IfName, Ifindex, OWNER, Priority, Version};
 use crate::time::{Centis, Instant};
 use crate::wire::Checksum;
+use crate::wire::ah::Key;
 use crate::wire::vrrp::AdvertRepr;
 use hear::Said;
 use machine::Phase;
@@ -50,6 +51,10 @@ pub struct Instance {
     heard: Option<Heard>,
     said: Said,
     old_checksum: bool,
+    /// Of `auth_type AH`.
+    key: Option<Key>,
+    /// The last sequence number of an authentication header, seen or sent.
+    sequence: u32,
     stats: Stats,
 }
 
@@ -101,6 +106,8 @@ impl Instance {
             heard: None,
             said: Said::default(),
             old_checksum: false,
+            key: None,
+            sequence: 0,
             stats: Stats::default(),
         };
         instance.derive();
@@ -112,6 +119,10 @@ impl Instance {
         self.advertised.clear();
         let addresses = self.config.addresses.iter().map(|address| address.ip);
         self.advertised.extend(addresses);
+        self.key = match (self.config.auth, self.config.version, self.config.family) {
+            (Auth::Ah(password), Version::V2, Family::V4) => Some(Key::new(password)),
+            _ => None,
+        };
         self.old_checksum = matches!(
             self.config.peering,
             Peering::Unicast {
@@ -229,7 +240,7 @@ impl Instance {
     pub fn advert(&self, priority: Priority) -> AdvertRepr<'_> {
         let auth = match self.config.version {
             Version::V2 => self.config.auth,
-            Version::V3 => model::Auth::None,
+            Version::V3 => Auth::None,
         };
         AdvertRepr {
             version: self.config.version,
@@ -237,13 +248,25 @@ impl Instance {
             priority,
             auth_type: receive::auth_type(auth),
             auth_data: match auth {
-                model::Auth::Pass(password) => password,
-                model::Auth::None | model::Auth::Ah(_) => [0; 8],
+                Auth::Pass(password) => password,
+                Auth::None | Auth::Ah(_) => [0; 8],
             },
             interval: self.config.interval,
             family: self.config.family,
             addresses: &self.advertised,
         }
+    }
+
+    /// The key of the authentication header in front of its adverts, where it uses one.
+    #[must_use]
+    pub const fn key(&self) -> Option<&Key> {
+        self.key.as_ref()
+    }
+
+    /// Sequence number of the authentication header of the advert to be sent now.
+    #[must_use]
+    pub const fn sequence(&self) -> u32 {
+        self.sequence
     }
 
     /// What the checksum of an advert of `len` bytes to `destination` begins with.

@@ -186,7 +186,7 @@ impl Engine {
         let route = Route {
             ifindex: datagram.ifindex,
             family: Family::of(datagram.source),
-            vrid: Vrid::new(*datagram.payload.get(1)?)?,
+            vrid: Vrid::new(*datagram.message().get(1)?)?,
         };
         let first = self.routes.partition_point(|(other, _)| *other < route);
         let same = self.routes.get(first..).unwrap_or_default().iter();

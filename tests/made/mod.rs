@@ -109,6 +109,7 @@ pub(crate) fn set(instance: &mut Instance, line: &str) {
             );
         }
         "auth_pass" => instance.auth = Auth::Pass(password(value)),
+        "auth_ah" => instance.auth = Auth::Ah(password(value)),
         "virtual_ipaddress" => {
             instance.addresses = list().map(address).collect();
             if instance.addresses.iter().any(|a| a.ip.is_ipv6()) {

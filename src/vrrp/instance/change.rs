@@ -66,8 +66,7 @@ impl Instance {
             Phase::Master(mut master) => {
                 if timing || old.priority != new.priority || old.addresses != new.addresses {
                     // At once: to a backup that counts by the old interval the new one may be too long.
-                    self.advertise(self.priority(), out);
-                    master.advert_at = now + new.interval.as_duration();
+                    master.advert_at = now;
                 }
                 if old.announcing != new.announcing {
                     master.announce.replan(&new.announcing, now);

@@ -14,11 +14,11 @@ use crate::wire::vrrp::Advert;
 pub(super) struct Said(u32);
 
 impl Said {
-    const INTERVAL: u8 = 16;
-    const ADDRESSES: u8 = 17;
-    const OTHER_CHECKSUM: u8 = 18;
-    pub(super) const OUR_ADDRESS: u8 = 19;
-    pub(super) const DISCARDING: u8 = 20;
+    const INTERVAL: u8 = 24;
+    const ADDRESSES: u8 = 25;
+    const OTHER_CHECKSUM: u8 = 26;
+    pub(super) const OUR_ADDRESS: u8 = 27;
+    pub(super) const DISCARDING: u8 = 28;
 
     /// Whether this is the first time.
     pub(super) const fn first(&mut self, kind: u8) -> bool {
@@ -41,7 +41,7 @@ impl Instance {
             return;
         }
         let from = datagram.source;
-        let (advert, reading) = match receive::check(&self.config, datagram) {
+        let (advert, reading) = match self.check(datagram) {
             Ok(legal) => legal,
             Err(why) => {
                 let counter = why.counter(&mut self.stats);
@@ -75,6 +75,16 @@ impl Instance {
         };
         self.step(Input::Advert(heard), now, out);
         self.remark(&advert, from, known, out);
+    }
+
+    /// Whoever has made a genuine authentication header is followed in its counting, whatever else is wrong: one counter
+    /// serves both directions, so that a backup that takes over goes on from where its master was.
+    fn check<'a>(&mut self, datagram: &Datagram<'a>) -> Result<(Advert<'a>, Checked), Rejection> {
+        let key = self.key.as_ref();
+        if let Some(theirs) = receive::check_authentication(key, self.sequence, datagram)? {
+            self.sequence = theirs;
+        }
+        receive::check(&self.config, datagram)
     }
 
     /// What is said about an advert that is accepted all the same; after the step, since a new state or master has it said

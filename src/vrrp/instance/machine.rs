@@ -22,6 +22,10 @@ use crate::time::{Centis, Instant};
 use crate::vrrp::announce::Schedule;
 use crate::vrrp::{Action, Note, Told};
 
+/// A master that has counted its authentication headers up to here stops being master; whoever is the next one counts from
+/// zero again, for no number may come twice. At one advert a second that takes 136 years.
+pub(super) const LAST_SEQUENCE: u32 = u32::MAX - 2;
+
 /// A state and what means something in it only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -193,6 +197,9 @@ impl Instance {
         if core::mem::take(&mut self.lowered) {
             out.push(self.say(Note::OwnerRestored));
         }
+        if self.sequence > LAST_SEQUENCE {
+            self.sequence = 0;
+        }
         self.stats.become_master += 1;
         self.stats.last_master = Some(now);
         out.push(self.say(Note::Master));
@@ -210,6 +217,7 @@ impl Instance {
     }
 
     pub(super) fn advertise(&mut self, priority: Priority, out: &mut Vec<Action>) {
+        self.sequence = self.sequence.saturating_add(1);
         if priority == RESIGN {
             self.stats.pri_zero_sent += 1;
         } else {

@@ -1,7 +1,7 @@
 //! A master speaks, and contends with other masters (RFC 9568 section 6.4.3).
 
 use super::hear::Said;
-use super::machine::Phase;
+use super::machine::{LAST_SEQUENCE, Phase};
 use super::{Heard, Instance};
 use crate::name::{OWNER, RESIGN};
 use crate::time::Instant;
@@ -143,6 +143,9 @@ impl Instance {
     ) -> Phase {
         let interval = self.config.interval.as_duration();
         if now >= master.advert_at {
+            if self.key.is_some() && self.sequence > LAST_SEQUENCE {
+                return self.back_up(Note::Backup, self.config.interval, now, out);
+            }
             let by = now.since(master.advert_at);
             // Others count from our last advert, an interval before this one was due.
             let patience = interval * u32::from(self.config.down_timer_adverts.max(2) - 1);
