@@ -23,9 +23,9 @@ use crate::io::frame::FrameSocket;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
 use crate::model::Model;
-use crate::name::{Ifindex, Mac};
+use crate::name::{Ifindex, Mac, Priority};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, Id, Told};
+use crate::vrrp::{Action, Engine, Event, GroupId, Id, Told};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
@@ -67,7 +67,13 @@ enum Work {
     /// Tell the neighbours.
     Announce { id: Id, repeat: u32 },
     /// Tell scripts and FIFO.
-    Notify { id: Id, state: Told, priority: u8 },
+    Notify {
+        id: Id,
+        state: Told,
+        priority: Priority,
+    },
+    /// The same about a sync group.
+    NotifyGroup { group: GroupId, state: Told },
 }
 
 impl Router {
@@ -309,6 +315,9 @@ impl Router {
                         priority,
                     });
                 }
+                Action::NotifyGroup { group, state } => {
+                    self.work.push_back(Work::NotifyGroup { group, state });
+                }
                 Action::Say { id, note } => {
                     if let Some(instance) = self.engine.get(id) {
                         log::log!(note.level(), "({}) {note}", instance.config().name);
@@ -336,6 +345,11 @@ impl Router {
                 } => {
                     if let Some(instance) = self.engine.get(id) {
                         self.notifier.tell(instance, state, priority);
+                    }
+                }
+                Work::NotifyGroup { group, state } => {
+                    if let Some(named) = self.engine.group(group) {
+                        self.notifier.tell_group(group, named, state);
                     }
                 }
             }
