@@ -23,8 +23,9 @@ const START: Duration = Duration::from_secs(1);
 const EARLY: Duration = Duration::from_millis(2);
 /// The part of a scene's picture that lies before its event.
 const BEFORE: Duration = Duration::from_millis(200);
-/// How long a scene goes on after its takeover.
-const AFTER: Duration = Duration::from_millis(400);
+/// How long a scene goes on after its takeover: no multiple of an interval, so that the next event comes between two adverts, as
+/// events do.
+const AFTER: Duration = Duration::from_millis(450);
 
 /// How often, in silence, it is looked whether the daemons still live.
 const WATCH: Duration = Duration::from_millis(250);
