@@ -23,7 +23,8 @@ mod sync;
 mod track;
 
 pub use event::{
-    Action, Datagram, Event, GroupId, Id, Interface, Reading, State, Told, Tracked, TrackerKind,
+    Action, Datagram, Event, GroupId, Id, Interface, Reading, State, Stranger, Told, Tracked,
+    TrackerKind,
 };
 pub use instance::{Heard, Instance};
 pub use note::Note;
@@ -57,7 +58,9 @@ pub struct Engine {
     /// When `vrrp_startup_delay` ends; until then nobody starts.
     start_at: Option<Instant>,
     stopped: bool,
+    log_unknown_vrids: bool,
     unknown_vrids: u64,
+    stranger: Option<Stranger>,
 }
 
 /// What an advert is known by.
@@ -85,7 +88,9 @@ impl Engine {
             next: 0,
             start_at: (!delay.is_zero()).then(|| now + delay),
             stopped: false,
+            log_unknown_vrids: model.global.log_unknown_vrids,
             unknown_vrids: 0,
+            stranger: None,
         };
         for config in &model.instances {
             engine.add(config, now);
@@ -114,7 +119,7 @@ impl Engine {
             Event::Deadline => self.tick(now, out),
             Event::Datagram(datagram) => match self.addressee(&datagram) {
                 Some(instance) => instance.receive(&datagram, now, out),
-                None => self.unknown_vrids = self.unknown_vrids.saturating_add(1),
+                None => self.strange(&datagram, out),
             },
             Event::Interface(interface) => self.learn(interface, now, out),
             Event::Tracked(tracked) => {
@@ -136,10 +141,30 @@ impl Engine {
 
     fn stop(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.stopped = true;
+        self.start_at = None;
+        let first = out.len();
         for instance in &mut self.instances {
             instance.step(Input::Stop(Told::Stop), now, out);
         }
+        // All others hear at once that we resign, before the work of taking everything away begins.
+        if let Some(actions) = out.get_mut(first..) {
+            actions.sort_by_key(|action| !matches!(action, Action::Advertise { .. }));
+        }
         out.extend(self.groups.iter().map(|group| group.tell(Told::Stop)));
+    }
+
+    /// Counts an advert for a virtual router that is none of ours; says so once until another one is heard of.
+    fn strange(&mut self, datagram: &Datagram<'_>, out: &mut Vec<Action>) {
+        self.unknown_vrids = self.unknown_vrids.saturating_add(1);
+        let stranger = datagram.message().get(1).map(|vrid| Stranger {
+            ifindex: datagram.ifindex,
+            from: datagram.source,
+            vrid: *vrid,
+        });
+        if self.log_unknown_vrids && stranger != self.stranger {
+            self.stranger = stranger;
+            out.extend(stranger.map(Action::SayStranger));
+        }
     }
 
     fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
@@ -264,6 +289,7 @@ impl Engine {
                 None => self.add(config, now),
             }
         }
+        self.log_unknown_vrids = model.global.log_unknown_vrids;
         self.join(model);
         self.observe(|_| true, now, out);
         self.settle(now, out);

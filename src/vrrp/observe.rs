@@ -4,7 +4,7 @@ use super::instance::Input;
 use super::link::Links;
 use super::track::{Bearing, Faults, Trackers, bearing};
 use super::{Action, Instance, TrackerKind};
-use crate::model::Weight;
+use crate::model::{Peering, Weight};
 use crate::name::IfName;
 use crate::time::Instant;
 
@@ -45,6 +45,16 @@ pub(super) fn observe(instance: &mut Instance, world: &World, now: Instant, out:
         }
         if config.source.or(local).is_none() {
             sum.faults.add(Faults::NO_SOURCE);
+        }
+    }
+    if let Peering::Unicast {
+        peers,
+        fault_without_peer: true,
+        ..
+    } = &config.peering
+    {
+        if peers.is_empty() {
+            sum.faults.add(Faults::NO_PEER);
         }
     }
     let must_be_up = Weight::default();

@@ -135,6 +135,11 @@ impl Instance {
 
     /// What a master does in time: its advert on an absolute deadline, so that the interval never drifts, then what is
     /// still to be announced.
+    ///
+    /// One that slept for longer than others wait may no longer be the only master. With `nopreempt` or
+    /// `timer_expired_backup` it gives way and listens first. Otherwise it would take its place back anyway, so it stays
+    /// master, advertises at once, and tells the hosts again where the addresses are, for another one may have told them
+    /// something else meanwhile.
     pub(super) fn tick(
         &mut self,
         mut master: Master,
