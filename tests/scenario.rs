@@ -349,7 +349,8 @@ impl Replay {
         let mut interface = Interface {
             name: &name,
             index: (state != "gone").then(|| index(name.as_str())),
-            up: state == "up",
+            // What else is said of one that is gone does not count.
+            up: state != "down",
             v4: None,
             v6: None,
         };

@@ -7,6 +7,8 @@
 //!
 //! - An [`Event::Interface`] for every name of [`Engine::interfaces`], at start and whenever something about it changes,
 //!   also for one that does not exist (`index: None`). No virtual router starts before all of its interfaces are known.
+//! - An [`Event::Tracked`] for every result of a tracker that is another one than before. Who tracks something that would
+//!   be a fault does not start before its first result.
 //! - Datagrams that have already come in go before an [`Event::Deadline`], so that a process that slept does not take over
 //!   from a master that spoke meanwhile. An early deadline is harmless.
 //! - After the actions of a [`reload`](Engine::reload) are carried out: [`Engine::forget_removed`].
@@ -105,7 +107,7 @@ impl Engine {
         self.instances.push(Instance::new(id, config, now));
     }
 
-    /// The names of the interfaces that the caller has to tell about.
+    /// The names of the interfaces that the caller has to tell about; a name may come several times.
     pub fn interfaces(&self) -> impl Iterator<Item = &IfName> {
         self.instances.iter().flat_map(needs)
     }

@@ -80,7 +80,7 @@ pub(super) fn observe(instance: &mut Instance, world: &World, now: Instant, out:
     instance.ifindex = index;
     instance.local = local;
     instance.known = sum.known;
-    instance.faults = sum.faults | instance.faults.of_group();
+    instance.faults = sum.faults;
     instance.weigh(sum.weights, now, out);
     if instance.group().is_none() {
         instance.follow_faults(sum.known, now, out);

@@ -69,11 +69,6 @@ impl Faults {
     pub(super) const fn own(self) -> Self {
         Self(self.0 & !Self::GROUP.0)
     }
-
-    /// That of the other members.
-    pub(super) const fn of_group(self) -> Self {
-        Self(self.0 & Self::GROUP.0)
-    }
 }
 
 impl BitOr for Faults {
