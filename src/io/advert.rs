@@ -79,7 +79,7 @@ pub struct Received<'b> {
     pub ifindex: Ifindex,
     /// Who sent it.
     pub source: IpAddr,
-    /// To whom: a group or an address of ours.
+    /// To whom: a group or an address of ours. Over IPv6 it may be a group that only somebody else on this host joined.
     pub destination: IpAddr,
     /// TTL or hop limit.
     pub hops: u8,
@@ -89,7 +89,8 @@ pub struct Received<'b> {
     pub payload: &'b [u8],
 }
 
-/// A raw socket bound to one interface.
+/// A raw socket bound to one interface. It outlives a fall of the link but dies with the interface: one that is made
+/// again, even by the same name, needs a new socket.
 #[derive(Debug)]
 pub struct AdvertSocket {
     fd: OwnedFd,
@@ -260,7 +261,8 @@ impl AdvertSocket {
     /// One datagram, or `None` when there is none. A `buffer` of [`BUFFER`] bytes holds any advert.
     ///
     /// # Errors
-    /// The kernel's; `InvalidData` for a datagram that is longer than `buffer` or of which the kernel did not tell all.
+    /// The kernel's; `InvalidData` for a datagram that is longer than `buffer` or of which the kernel did not tell all, and
+    /// which is to be counted and forgotten.
     pub fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<Received<'b>>> {
         let info = match sys::receive(self.fd.as_fd(), buffer) {
             Ok(info) => info,
@@ -300,10 +302,11 @@ fn socket(family: Family, options: Options) -> io::Result<OwnedFd> {
 }
 
 fn set_options(socket: BorrowedFd<'_>, family: Family, options: Options) -> io::Result<()> {
+    use libc::{IPPROTO_IP, IPPROTO_IPV6};
     const OFF: libc::c_int = 0;
     const ON: libc::c_int = 1;
-    use libc::{IPPROTO_IP, IPPROTO_IPV6};
-    // IP_MULTICAST_ALL off: no groups but those this very socket joined. Loop off: not to our own host.
+    // IP_MULTICAST_ALL off: no groups but those this very socket joined. A raw IPv6 socket that is not bound to an address
+    // takes no notice of its namesake (raw_v6_match in net/ipv6/raw.c), so it is not asked. Loop off: not to our own host.
     let v4 = [
         (IPPROTO_IP, libc::IP_HDRINCL, ON),
         (IPPROTO_IP, libc::IP_PKTINFO, ON),
@@ -327,10 +330,6 @@ fn set_options(socket: BorrowedFd<'_>, family: Family, options: Options) -> io::
     };
     for &(level, option, value) in wanted {
         sys::set_option(socket, level, option, value)?;
-    }
-    if family == Family::V6 {
-        // Kernels before 4.20 have no such option, and then the groups that others joined are let in.
-        let _ = sys::set_option(socket, IPPROTO_IPV6, libc::IPV6_MULTICAST_ALL, OFF);
     }
     sys::set_option(socket, libc::SOL_SOCKET, libc::SO_PRIORITY, NETWORK_CONTROL)?;
     if let Some(bytes) = options.receive_buffer {

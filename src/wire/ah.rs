@@ -83,8 +83,10 @@ pub enum Malformed {
     Truncated(usize),
     /// Something else is authenticated: IPsec of the host, none of ours.
     NextHeader(u8),
-    /// An integrity check value that is not 96 bits long, or the reserved field in use.
+    /// An integrity check value that is not 96 bits long.
     Length(u8),
+    /// The reserved field is in use.
+    Reserved,
 }
 
 impl fmt::Display for Malformed {
@@ -93,6 +95,7 @@ impl fmt::Display for Malformed {
             Self::Truncated(have) => write!(f, "it has {have} bytes where it needs {LEN}"),
             Self::NextHeader(next) => write!(f, "it authenticates protocol {next}, not {VRRP}"),
             Self::Length(len) => write!(f, "its length field is {len}, not {PAYLOAD_LEN}"),
+            Self::Reserved => f.write_str("its reserved field is not 0"),
         }
     }
 }
@@ -120,8 +123,11 @@ impl<'a> AuthenticationHeader<'a> {
         if next != VRRP {
             return Err(Malformed::NextHeader(next));
         }
-        if len != PAYLOAD_LEN || (reserved_high, reserved_low) != (0, 0) {
+        if len != PAYLOAD_LEN {
             return Err(Malformed::Length(len));
+        }
+        if reserved_high | reserved_low != 0 {
+            return Err(Malformed::Reserved);
         }
         Ok(Self {
             fixed,
