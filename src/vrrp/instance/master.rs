@@ -183,7 +183,7 @@ impl Instance {
 
     /// Nobody hears it where the interface itself is gone.
     pub(super) fn resign(&mut self, out: &mut Vec<Action>) {
-        let mute = Faults::MISSING | Faults::DOWN | Faults::NO_SOURCE;
+        let mute = Faults::MISSING | Faults::DOWN | Faults::NO_SOURCE | Faults::SOURCE_GONE;
         if !self.faults.intersects(mute) {
             self.advertise(RESIGN, out);
             out.push(self.say(Note::Resigning));
