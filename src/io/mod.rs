@@ -1,5 +1,10 @@
-//! The kernel: sockets, netlink, processes. Knows no rule of the protocol.
+//! The kernel: what is asked of it and what it says. Knows no rule of the protocol.
 
+pub mod address;
 pub mod advert;
+pub mod error;
 pub mod frame;
-mod sys;
+pub mod link;
+pub mod monitor;
+pub mod netlink;
+pub mod sys;

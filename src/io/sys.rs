@@ -1,16 +1,219 @@
-//! All of the unsafe code: what neither the standard library nor rustix offers.
+//! The only file with unsafe code: system calls that no crate of ours wraps, each behind a safe function.
+//!
+//! Numbers and layouts come from the libc crate, never from memory: MIPS has its own.
 
 #![allow(unsafe_code)]
 
-// Sockets
-
+use core::mem;
+use core::net::Ipv6Addr;
+use core::ptr;
+use core::time::Duration;
+use std::ffi::{CStr, CString};
 use std::io;
-use std::mem;
-use std::net::Ipv6Addr;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal};
+use rustix::thread::UnshareFlags;
 
 use crate::name::{IfName, Ifindex};
+use crate::time::Instant;
+
+/// Turns the negative answer of a system call into the error that `errno` holds.
+fn check<T: PartialOrd + Default>(answer: T) -> io::Result<T> {
+    if answer < T::default() {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(answer)
+}
+
+// Waiting
+
+/// The time since boot, without the time asleep, in microseconds (`CLOCK_MONOTONIC`).
+#[must_use]
+pub fn monotonic() -> Instant {
+    let mut time = libc::timespec::default();
+    // SAFETY: the pointer is to a timespec of ours; this clock exists on every Linux, so that it cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    Instant(
+        seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(nanos / 1000),
+    )
+}
+
+/// What `epoll` tells: which events, and the number that was given at registration.
+pub type Readiness = libc::epoll_event;
+
+/// Nothing ready, to fill a buffer with.
+pub const UNREADY: Readiness = libc::epoll_event { events: 0, u64: 0 };
+
+/// `struct __kernel_timespec` of linux/time_types.h: 64 bits for both on every architecture.
+#[repr(C)]
+struct KernelTimespec {
+    seconds: i64,
+    nanos: i64,
+}
+
+/// Waits with a timeout in nanoseconds, `None` for ever. Linux 5.11; before that it answers `ENOSYS`.
+///
+/// # Errors
+/// As epoll_pwait2(2).
+pub fn epoll_pwait2(
+    epoll: BorrowedFd<'_>,
+    events: &mut [Readiness],
+    timeout: Option<Duration>,
+) -> io::Result<usize> {
+    let timeout = timeout.map(|t| KernelTimespec {
+        seconds: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
+        nanos: i64::from(t.subsec_nanos()),
+    });
+    let pointer = timeout
+        .as_ref()
+        .map_or(core::ptr::null(), core::ptr::from_ref);
+    let room = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: `events` is writable for `room` entries, `pointer` is null or to a timespec that lives until the return,
+    // and without a signal mask its size is not looked at. No function of this name is in musl, hence syscall().
+    let ready = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_pwait2,
+            epoll.as_raw_fd(),
+            events.as_mut_ptr(),
+            room,
+            pointer,
+            core::ptr::null::<libc::sigset_t>(),
+            8_usize,
+        )
+    };
+    usize::try_from(ready).map_err(|_| io::Error::last_os_error())
+}
+
+/// Waits for ever, or with `block` false not at all.
+///
+/// # Errors
+/// As epoll_wait(2).
+pub fn epoll_wait(
+    epoll: BorrowedFd<'_>,
+    events: &mut [Readiness],
+    block: bool,
+) -> io::Result<usize> {
+    let room = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
+    let timeout = if block { -1 } else { 0 };
+    // SAFETY: `events` is writable for `room` entries.
+    let ready = unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), room, timeout) };
+    usize::try_from(ready).map_err(|_| io::Error::last_os_error())
+}
+
+/// A descriptor to wait with.
+///
+/// # Errors
+/// As epoll_create1(2).
+pub fn epoll() -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `EPOLLIN`, `EPOLLOUT` and their kin.
+pub type Interest = u32;
+
+/// Something can be read.
+pub const READ: Interest = libc::EPOLLIN as Interest;
+/// There is room to write.
+pub const WRITE: Interest = libc::EPOLLOUT as Interest;
+/// An error or a hang-up, told whether asked for or not.
+pub const BROKEN: Interest = (libc::EPOLLERR | libc::EPOLLHUP) as Interest;
+
+/// Brings what is waited for on `fd` from `before` to `after`, nought being not registered; `token` comes back with its
+/// events.
+///
+/// # Errors
+/// As epoll_ctl(2).
+pub fn epoll_control(
+    epoll: BorrowedFd<'_>,
+    fd: RawFd,
+    token: u64,
+    before: Interest,
+    after: Interest,
+) -> io::Result<()> {
+    let change = match (before, after) {
+        (same, other) if same == other => return Ok(()),
+        (0, _) => libc::EPOLL_CTL_ADD,
+        (_, 0) => libc::EPOLL_CTL_DEL,
+        _ => libc::EPOLL_CTL_MOD,
+    };
+    let mut event = libc::epoll_event {
+        events: after,
+        u64: token,
+    };
+    // SAFETY: `event` lives until the return; a stale number of a descriptor is refused by the kernel.
+    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), change, fd, &raw mut event) }).map(drop)
+}
+
+/// Sets a timer of `CLOCK_MONOTONIC` to an instant; `None` stops it. Either way it is no longer readable.
+///
+/// Through libc's own `itimerspec`, which has the padding that 32-bit big-endian MIPS needs.
+///
+/// # Errors
+/// As timerfd_settime(2).
+pub fn set_timer(timer: BorrowedFd<'_>, at: Option<Instant>) -> io::Result<()> {
+    let mut spec = libc::itimerspec {
+        it_interval: libc::timespec::default(),
+        it_value: libc::timespec::default(),
+    };
+    if let Some(Instant(micros)) = at {
+        // All zeroes would stop it, and an instant in the past fires at once.
+        let micros = micros.max(1);
+        // 68 years are as far as a libc with seconds of 32 bits can look.
+        spec.it_value.tv_sec = i32::try_from(micros / 1_000_000).unwrap_or(i32::MAX).into();
+        spec.it_value.tv_nsec =
+            libc::c_long::try_from(micros % 1_000_000 * 1000).unwrap_or_default();
+    }
+    // SAFETY: `spec` lives until the return, and the old value is not asked for.
+    let result = unsafe {
+        libc::timerfd_settime(
+            timer.as_raw_fd(),
+            libc::TFD_TIMER_ABSTIME,
+            &raw const spec,
+            core::ptr::null_mut(),
+        )
+    };
+    check(result).map(drop)
+}
+
+/// A timer of `CLOCK_MONOTONIC` that never blocks.
+///
+/// # Errors
+/// As timerfd_create(2).
+pub fn timer() -> io::Result<OwnedFd> {
+    let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
+    // SAFETY: no pointers.
+    let fd = check(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// How late the kernel may wake this thread in order to save wake-ups: 50 µs unless set.
+pub fn set_timer_slack(slack: Duration) {
+    let nanos = libc::c_ulong::try_from(slack.as_nanos()).unwrap_or(libc::c_ulong::MAX);
+    // SAFETY: no pointers. A refusal leaves the slack as it was.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos) };
+}
+
+/// Whether this process runs under a real-time policy, where the kernel has no slack at all.
+#[must_use]
+pub fn is_realtime() -> bool {
+    // SAFETY: no pointers.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    matches!(policy, libc::SCHED_FIFO | libc::SCHED_RR)
+}
+
+// Sockets
 
 /// Most frames that one call of [`send_frames`] takes.
 pub(super) const FRAMES: usize = 32;
@@ -258,11 +461,456 @@ pub(super) fn send_frames<'a>(
     Ok(usize::try_from(sent).unwrap_or(0))
 }
 
-/// The error of a libc function that answered less than zero.
-fn check<T: PartialOrd + Default>(outcome: T) -> io::Result<T> {
-    if outcome < T::default() {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(outcome)
+// Netlink
+
+/// Switches on a boolean option of level `SOL_NETLINK`.
+///
+/// # Errors
+/// `ENOPROTOOPT` where the kernel is older than the option.
+pub fn set_netlink_option(socket: BorrowedFd<'_>, option: libc::c_int) -> io::Result<()> {
+    set_option(socket, libc::SOL_NETLINK, option, 1)
+}
+
+/// Waits until there is something to read, at most this long (whole milliseconds, rounded up). False if there is not, or a signal came.
+///
+/// `poll` takes its time as an integer: no `timespec`, whose layout differs between the C libraries of 32-bit MIPS.
+///
+/// # Errors
+/// Those of `poll`, less `EINTR`.
+pub fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<bool> {
+    let ms = at_most.as_micros().div_ceil(1000);
+    let mut entry = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let ms = libc::c_int::try_from(ms).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the pointer is that of one live entry, and the count says one.
+    match check(unsafe { libc::poll(&raw mut entry, 1, ms) }) {
+        Ok(ready) => Ok(ready > 0),
+        Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(false),
+        Err(e) => Err(e),
     }
+}
+
+// Namespaces
+
+/// Gives the calling thread a network namespace of its own, in which there is nothing but a loopback interface that is down.
+///
+/// # Errors
+/// `EPERM` without `CAP_SYS_ADMIN`.
+pub fn unshare_network() -> io::Result<()> {
+    // SAFETY: of what a thread can stop sharing only the file table is dangerous, and it stays shared.
+    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }?)
+}
+
+/// Makes a command start in the given network namespace, and die with the thread that starts it, even if that is killed.
+///
+/// # Errors
+/// If the descriptor cannot be duplicated.
+pub fn confine(command: &mut Command, namespace: BorrowedFd<'_>) -> io::Result<()> {
+    let namespace = namespace.try_clone_to_owned()?;
+    let parent = rustix::process::getpid();
+    let confine = move || {
+        rustix::thread::move_into_link_name_space(namespace.as_fd(), None)?;
+        killed_with(parent)
+    };
+    // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor locks.
+    unsafe { command.pre_exec(confine) };
+    Ok(())
+}
+
+/// Makes a command start as root of a user namespace of its own, with a network namespace that belongs to it: for those who are
+/// not root, where the kernel permits it. It dies with the thread that starts it.
+pub fn confine_as_root(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
+    let files = [
+        (c"/proc/self/setgroups", "deny".to_owned()),
+        (c"/proc/self/uid_map", format!("0 {} 1", uid.as_raw())),
+        (c"/proc/self/gid_map", format!("0 {} 1", gid.as_raw())),
+    ];
+    let become_root = move || {
+        // SAFETY: as in `unshare_network`; and after fork there is only one thread, as a new user namespace demands.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER | UnshareFlags::NEWNET) }?;
+        for (path, text) in &files {
+            let file = rustix::fs::open(*path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+            rustix::io::write(file, text.as_bytes())?;
+        }
+        killed_with(parent)
+    };
+    // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor locks.
+    unsafe { command.pre_exec(become_root) };
+}
+
+fn killed_with(parent: Pid) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The parent may have died before the call above.
+    match rustix::process::getppid() {
+        Some(now) if now == parent => Ok(()),
+        _ => Err(io::ErrorKind::BrokenPipe.into()),
+    }
+}
+
+// Packets
+
+/// A frame that went by.
+#[derive(Clone, Copy, Debug)]
+pub struct Passed {
+    /// Its bytes in the buffer.
+    pub len: usize,
+    /// The interface that saw it.
+    pub ifindex: u32,
+    /// `PACKET_*` of linux/if_packet.h: 4 is one that leaves.
+    pub kind: u8,
+    /// When the kernel saw it, since 1970.
+    pub at: Option<Duration>,
+}
+
+/// Makes the kernel note when it sees a packet.
+///
+/// # Errors
+/// Those of `setsockopt`.
+pub fn set_timestamps(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
+}
+
+/// Receives one frame from a packet socket.
+///
+/// # Errors
+/// Those of `recvmsg`.
+pub fn receive_frame(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Passed> {
+    // SAFETY: a message header and a link-layer address of zeros are valid ones.
+    let (mut header, mut from): (libc::msghdr, libc::sockaddr_ll) = unsafe { core::mem::zeroed() };
+    let mut control = [0u64; 8];
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    header.msg_name = (&raw mut from).cast();
+    header.msg_namelen = size_of_val(&from) as libc::socklen_t;
+    header.msg_iov = &raw mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = (&raw mut control).cast();
+    header.msg_controllen = size_of_val(&control) as _;
+    // SAFETY: every pointer in the header is that of a live variable, with its length beside it.
+    let len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, 0) };
+    let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
+    let mut at = None;
+    // SAFETY: the header is as the kernel filled it in; the macros walk the control buffer within the length given there, and a
+    // message of that level and type carries a `timespec`, read without regard to its alignment.
+    unsafe {
+        let mut entry = libc::CMSG_FIRSTHDR(&raw const header);
+        while let Some(found) = entry.as_ref() {
+            if (found.cmsg_level, found.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) {
+                let time = libc::CMSG_DATA(entry)
+                    .cast::<libc::timespec>()
+                    .read_unaligned();
+                at = u64::try_from(time.tv_sec)
+                    .ok()
+                    .zip(u32::try_from(time.tv_nsec).ok())
+                    .map(|(s, ns)| Duration::new(s, ns));
+            }
+            entry = libc::CMSG_NXTHDR(&raw const header, entry);
+        }
+    }
+    Ok(Passed {
+        len: len.min(buffer.len()),
+        ifindex: from.sll_ifindex.cast_unsigned(),
+        kind: from.sll_pkttype,
+        at,
+    })
+}
+
+/// A moment on the clock on the wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    /// Year of our era.
+    pub year: i32,
+    /// 0 is January.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 is Sunday.
+    pub weekday: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 60.
+    pub second: u8,
+}
+
+/// The time of day in the zone of this host.
+#[must_use]
+pub fn local_time() -> LocalTime {
+    let mut broken = core::mem::MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both pointers are to variables of ours; a `tm` of zeroes is valid (its zone pointer may be null), which it
+    // stays where the year does not fit.
+    let t = unsafe {
+        let now = libc::time(core::ptr::null_mut());
+        libc::localtime_r(&raw const now, broken.as_mut_ptr());
+        broken.assume_init()
+    };
+    let small = |n: libc::c_int| u8::try_from(n).unwrap_or_default();
+    LocalTime {
+        year: t.tm_year.saturating_add(1900),
+        month: small(t.tm_mon),
+        day: small(t.tm_mday),
+        weekday: small(t.tm_wday),
+        hour: small(t.tm_hour),
+        minute: small(t.tm_min),
+        second: small(t.tm_sec),
+    }
+}
+
+// Signals
+
+/// Blocks the signals `numbers` and gives a descriptor from which they are read instead; never blocks.
+///
+/// # Errors
+/// As signalfd(2).
+pub fn signals(numbers: &[libc::c_int]) -> io::Result<OwnedFd> {
+    let mut set = core::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set, and the others read or write it only; the old mask is not asked for.
+    let fd = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &number in numbers {
+            libc::sigaddset(set.as_mut_ptr(), number);
+        }
+        check(libc::sigprocmask(
+            libc::SIG_BLOCK,
+            set.as_ptr(),
+            core::ptr::null_mut(),
+        ))?;
+        let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
+        check(libc::signalfd(-1, set.as_ptr(), flags))?
+    };
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends a signal: to a process, or with a negative number to a process group.
+///
+/// # Errors
+/// As kill(2): `ESRCH` when there is none.
+pub fn kill(process: i32, signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::kill(process, signal) }).map(drop)
+}
+
+// Processes
+
+/// A program to start.
+pub struct Program<'a> {
+    /// Where it is; searched for in `PATH` unless it has a slash.
+    pub path: &'a CStr,
+    /// Its words, the name that it goes by first.
+    pub words: &'a [CString],
+    /// The words for `/bin/sh`, when the kernel does not know the format of the file.
+    pub shell: Option<&'a [CString]>,
+    /// User and group that it runs as, without any other group; `None` is ours.
+    pub user: Option<(u32, u32)>,
+    /// Apart from us: its own process group, and standard streams that lead nowhere.
+    pub apart: bool,
+}
+
+/// Exit status of a child that could not become the program, as of a shell: not found.
+pub const NOT_FOUND: i32 = 127;
+/// Exit status of a child that could not become the program, as of a shell: found but not to be executed.
+pub const NOT_EXECUTABLE: i32 = 126;
+
+/// Starts a program and does not wait for anything: one that cannot be executed ends with [`NOT_FOUND`] or
+/// [`NOT_EXECUTABLE`]. It gets SIGTERM when we die, and no signal is blocked in it.
+///
+/// # Errors
+/// As fork(2).
+pub fn spawn(program: &Program<'_>) -> io::Result<i32> {
+    let words = pointers(program.words);
+    let shell = program.shell.map(pointers);
+    let parent = std::process::id();
+    // SAFETY: this process has one thread, so that the child may go on as we are; until it becomes another program it
+    // makes system calls only, on memory that was prepared before. The pointers end with a null.
+    match check(unsafe { libc::fork() })? {
+        0 => unsafe {
+            become_child(program, parent);
+            libc::execvp(program.path.as_ptr(), words.as_ptr());
+            let mut error = *libc::__errno_location();
+            if let (libc::ENOEXEC, Some(shell)) = (error, &shell) {
+                libc::execv(c"/bin/sh".as_ptr(), shell.as_ptr());
+                error = *libc::__errno_location();
+            }
+            libc::_exit(match error {
+                libc::ENOENT | libc::ENOTDIR => NOT_FOUND,
+                _ => NOT_EXECUTABLE,
+            })
+        },
+        child => {
+            if program.apart {
+                // The child does the same: whoever comes first, its group is there when it is to be killed.
+                // SAFETY: no pointers.
+                unsafe { libc::setpgid(child, child) };
+            }
+            Ok(child)
+        }
+    }
+}
+
+/// What the kernel gives to every process, in nanoseconds.
+const SLACK: libc::c_ulong = 50_000;
+/// The signal that the death of its parent sends to a child.
+const DEATH: libc::c_ulong = libc::SIGTERM as libc::c_ulong;
+
+fn pointers(words: &[CString]) -> Vec<*const libc::c_char> {
+    let words = words.iter().map(|word| word.as_ptr());
+    words.chain([core::ptr::null()]).collect()
+}
+
+/// What a child does before it becomes its program.
+///
+/// # Safety
+/// Only in a child, between fork and exec.
+unsafe fn become_child(program: &Program<'_>, parent: u32) {
+    // SAFETY: system calls on memory of ours.
+    unsafe {
+        let mut none = core::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), core::ptr::null_mut());
+        // Rust's runtime ignores it, and what is ignored stays so in the program.
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::prctl(libc::PR_SET_TIMERSLACK, SLACK);
+        if program.apart {
+            libc::setpgid(0, 0);
+            silence();
+        }
+        if let Some((uid, gid)) = program.user {
+            let refused = libc::setgid(gid) != 0
+                || (libc::geteuid() == 0 && libc::setgroups(1, &raw const gid) != 0)
+                || libc::setuid(uid) != 0;
+            if refused {
+                libc::_exit(NOT_EXECUTABLE);
+            }
+        }
+        // After the change of user, which would undo it.
+        libc::prctl(libc::PR_SET_PDEATHSIG, DEATH);
+        // We may have died before that.
+        if u32::try_from(libc::getppid()) != Ok(parent) {
+            libc::_exit(NOT_EXECUTABLE);
+        }
+    }
+}
+
+/// Leads the standard streams nowhere.
+pub fn silence() {
+    // SAFETY: the path ends with a NUL; a descriptor that could not be opened is -1 and refused by dup2.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        for stream in 0..=2 {
+            libc::dup2(null, stream);
+        }
+        if null > 2 {
+            libc::close(null);
+        }
+    }
+}
+
+/// Becomes two processes: the child's number in the one, `None` in the other.
+///
+/// # Errors
+/// As fork(2).
+pub fn fork() -> io::Result<Option<i32>> {
+    // SAFETY: this process has one thread, so that the child may go on as we are.
+    let child = check(unsafe { libc::fork() })?;
+    Ok((child != 0).then_some(child))
+}
+
+/// Asks for SIGTERM when the process that started this one dies. False when it has died already.
+#[must_use]
+pub fn die_with(parent: u32) -> bool {
+    // SAFETY: no pointers.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, DEATH);
+        u32::try_from(libc::getppid()) == Ok(parent)
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// How a child of ours ended; `None` while it runs. It is then no more, not even as a zombie.
+///
+/// # Errors
+/// As waitpid(2): `ECHILD` when it is no child of ours.
+pub fn ended(child: i32) -> io::Result<Option<Ended>> {
+    let mut status = 0;
+    // SAFETY: the pointer is to a variable of ours.
+    match check(unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) })? {
+        0 => Ok(None),
+        _ if libc::WIFSIGNALED(status) => Ok(Some(Ended::Signal(libc::WTERMSIG(status)))),
+        _ => Ok(Some(Ended::Status(libc::WEXITSTATUS(status)))),
+    }
+}
+
+/// Waits for a child to end, however long that takes.
+///
+/// # Errors
+/// As waitpid(2).
+pub fn wait_for_end(child: i32) -> io::Result<Ended> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the pointer is to a variable of ours.
+        match check(unsafe { libc::waitpid(child, &raw mut status, 0) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(_) if libc::WIFSIGNALED(status) => {
+                return Ok(Ended::Signal(libc::WTERMSIG(status)));
+            }
+            Ok(_) => return Ok(Ended::Status(libc::WEXITSTATUS(status))),
+        }
+    }
+}
+
+/// Names this process as `ps` and `pidof` show it; 15 bytes at most.
+pub fn name_process(name: &CStr) {
+    // SAFETY: the string ends with a NUL.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// Lets a crash leave a core dump of any size.
+///
+/// # Errors
+/// As setrlimit(2).
+pub fn allow_core_dump() -> io::Result<()> {
+    let all = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the pointer is to a variable of ours.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const all) }).map(drop)
+}
+
+// Files
+
+/// Locks the whole file for writing until its description is closed (`F_OFD_SETLK`); `WouldBlock` when another one
+/// has it locked.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn lock(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: zeroes are a valid flock: from the beginning, to the end, by no process in particular.
+    let mut lock: libc::flock = unsafe { core::mem::zeroed() };
+    // The constants have another type on some targets.
+    #[allow(clippy::unnecessary_cast)]
+    {
+        lock.l_type = libc::F_WRLCK as libc::c_short;
+        lock.l_whence = libc::SEEK_SET as libc::c_short;
+    }
+    // SAFETY: the pointer is to a variable of ours.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }).map(drop)
 }

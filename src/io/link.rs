@@ -1,0 +1,360 @@
+//! Network interfaces: what there are, and how they are made and changed.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use neli::consts::nl::NlmF;
+use neli::consts::rtnl::{Ifla, IflaInfo, RtAddrFamily, Rtm};
+use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder, Rtattr};
+use neli::types::{Buffer, RtBuffer};
+
+use super::error::NetError;
+use super::netlink::message::{attributes, text, u16_at, u32_at};
+use super::netlink::{Batch, Netlink, attribute};
+use crate::name::{IfName, Ifindex, Mac};
+
+/// Length of `struct ifinfomsg` of linux/rtnetlink.h.
+const HEADER: usize = 16;
+
+/// Flags of linux/if.h that matter here.
+mod flag {
+    pub(super) const UP: u32 = 0x1;
+    pub(super) const LOOPBACK: u32 = 0x8;
+    pub(super) const POINT_TO_POINT: u32 = 0x10;
+    pub(super) const RUNNING: u32 = 0x40;
+    pub(super) const NO_ARP: u32 = 0x80;
+    pub(super) const MULTICAST: u32 = 0x1000;
+    pub(super) const LOWER_UP: u32 = 0x1_0000;
+}
+
+/// A network interface as the kernel sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index.
+    pub index: Ifindex,
+    /// Its name.
+    pub name: IfName,
+    /// `IFF_*` of linux/if.h.
+    pub flags: u32,
+    /// `ARPHRD_*` of linux/if_arp.h: 1 is Ethernet.
+    pub hardware: u16,
+    /// Its address, if it is one of six bytes.
+    pub mac: Option<Mac>,
+    /// Longest packet in bytes.
+    pub mtu: u32,
+    /// `IFLA_OPERSTATE`, RFC 2863: 0 unknown, 2 down, 3 lower layer down, 5 dormant, 6 up.
+    pub operstate: u8,
+    /// The interface under it: the parent of a macvlan or VLAN, the other end of a veth.
+    pub parent: Option<Ifindex>,
+    /// The bridge, bond or VRF that it belongs to.
+    pub master: Option<Ifindex>,
+    /// What it is, as "macvlan" or "bridge"; empty for hardware.
+    pub kind: heapless::String<15>,
+}
+
+impl Link {
+    /// Someone switched it on.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.flags & flag::UP != 0
+    }
+
+    /// The cable is plugged in, and the other end answers.
+    #[must_use]
+    pub const fn has_carrier(&self) -> bool {
+        self.flags & flag::LOWER_UP != 0
+    }
+
+    /// Switched on and able to pass packets: what VRRP waits for. The kernel derives it from the carrier and the
+    /// operational state (`IFF_RUNNING`), so that a port that waits for 802.1X or spanning tree is not yet running.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        const BOTH: u32 = flag::UP | flag::RUNNING;
+        self.flags & BOTH == BOTH
+    }
+
+    /// The loopback interface.
+    #[must_use]
+    pub const fn is_loopback(&self) -> bool {
+        self.flags & flag::LOOPBACK != 0
+    }
+
+    /// No neighbour resolution: gratuitous ARP makes no sense.
+    #[must_use]
+    pub const fn is_noarp(&self) -> bool {
+        self.flags & flag::NO_ARP != 0
+    }
+
+    /// A tunnel or a serial line.
+    #[must_use]
+    pub const fn is_point_to_point(&self) -> bool {
+        self.flags & flag::POINT_TO_POINT != 0
+    }
+
+    /// Able to send to groups.
+    #[must_use]
+    pub const fn is_multicast(&self) -> bool {
+        self.flags & flag::MULTICAST != 0
+    }
+}
+
+/// All interfaces of the namespace.
+///
+/// # Errors
+/// If the kernel does not give the list.
+pub fn list(netlink: &mut Netlink) -> Result<Vec<Link>, NetError> {
+    /// Leaves the counters out (linux/rtnetlink.h, since Linux 4.4), which are most of the message.
+    const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+    let body = attribute(Ifla::ExtMask, RTEXT_FILTER_SKIP_STATS)
+        .and_then(|mask| message(0, [mask], |b| b));
+    netlink.dump("list the interfaces", Rtm::Getlink, body, |message| {
+        read(message.payload)
+    })
+}
+
+/// The payload of an `RTM_NEWLINK` or `RTM_DELLINK`; `None` if malformed, or about something else than the interface itself: a
+/// bridge sends such messages about its ports, and one that leaves the bridge is not gone.
+#[must_use]
+pub fn read(payload: &[u8]) -> Option<Link> {
+    let (family, flags) = (payload.first()?, u32_at(payload, 8)?);
+    if i32::from(*family) != libc::AF_UNSPEC {
+        return None;
+    }
+    let mut name = None;
+    let mut link = Link {
+        index: u32_at(payload, 4)?,
+        name: IfName::default(),
+        flags,
+        hardware: u16_at(payload, 2)?,
+        mac: None,
+        mtu: 0,
+        operstate: 0,
+        parent: None,
+        master: None,
+        kind: heapless::String::new(),
+    };
+    for (kind, value) in attributes(payload.get(HEADER..)?) {
+        match Ifla::from(kind) {
+            Ifla::Ifname => name = text(value).and_then(IfName::new),
+            Ifla::Address => link.mac = value.try_into().ok().map(Mac),
+            Ifla::Mtu => link.mtu = u32_at(value, 0)?,
+            Ifla::Operstate => link.operstate = *value.first()?,
+            Ifla::Link => link.parent = u32_at(value, 0),
+            Ifla::Master => link.master = u32_at(value, 0),
+            Ifla::Linkinfo => {
+                link.kind = attributes(value)
+                    .find(|(kind, _)| IflaInfo::from(*kind) == IflaInfo::Kind)
+                    .and_then(|(_, value)| text(value)?.try_into().ok())
+                    .unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    link.name = name?;
+    Some(link)
+}
+
+/// What kind of interface is made.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind<'a> {
+    /// A bridge without spanning tree.
+    Bridge,
+    /// An interface that swallows what it is given.
+    Dummy,
+    /// A cable with two ends.
+    Veth {
+        /// Name of the other end.
+        peer: &'a IfName,
+        /// Namespace of the other end; `None` is this one.
+        namespace: Option<BorrowedFd<'a>>,
+    },
+    /// A second MAC on an interface, in private mode: no traffic between it and others of the same parent.
+    Macvlan {
+        /// The interface under it.
+        parent: Ifindex,
+        /// Its MAC.
+        mac: Mac,
+    },
+}
+
+impl Kind<'_> {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Dummy => "dummy",
+            Self::Veth { .. } => "veth",
+            Self::Macvlan { .. } => "macvlan",
+        }
+    }
+}
+
+/// Asks for a new interface, which is down.
+pub fn create(batch: &mut Batch, name: &IfName, kind: Kind<'_>) {
+    batch.push(
+        format_args!("create {} {name}", kind.name()),
+        Rtm::Newlink,
+        NlmF::CREATE | NlmF::EXCL,
+        creation(name, kind),
+    );
+}
+
+fn creation(name: &IfName, kind: Kind<'_>) -> io::Result<Ifinfomsg> {
+    /// linux/veth.h.
+    const VETH_INFO_PEER: u16 = 1;
+    /// linux/if_link.h.
+    const IFLA_MACVLAN_MODE: u16 = 1;
+    const MACVLAN_MODE_PRIVATE: u32 = 1;
+
+    let mut all = vec![attribute(Ifla::Ifname, name.as_str())?];
+    let data = attribute(IflaInfo::Data, ())?;
+    let data = match kind {
+        Kind::Bridge | Kind::Dummy => None,
+        Kind::Veth { peer, namespace } => {
+            let mut end = vec![attribute(Ifla::Ifname, peer.as_str())?];
+            if let Some(fd) = namespace {
+                end.push(attribute(Ifla::NetNsFd, fd.as_raw_fd().cast_unsigned())?);
+            }
+            let end = message(0, end, |b| b)?;
+            Some(
+                data.nest(&attribute(VETH_INFO_PEER, end)?)
+                    .map_err(io::Error::other)?,
+            )
+        }
+        Kind::Macvlan { parent, mac } => {
+            all.push(attribute(Ifla::Link, parent)?);
+            all.push(attribute(Ifla::Address, mac.0)?);
+            let mode = attribute(IFLA_MACVLAN_MODE, MACVLAN_MODE_PRIVATE)?;
+            Some(data.nest(&mode).map_err(io::Error::other)?)
+        }
+    };
+    let mut info = attribute(Ifla::Linkinfo, ())?
+        .nest(&attribute(IflaInfo::Kind, kind.name())?)
+        .map_err(io::Error::other)?;
+    if let Some(data) = data {
+        info = info.nest(&data).map_err(io::Error::other)?;
+    }
+    all.push(info);
+    message(0, all, |b| b)
+}
+
+/// One thing to change about an interface.
+#[derive(Clone, Copy, Debug)]
+pub enum Setting<'a> {
+    /// Switch it on.
+    Up,
+    /// Switch it off.
+    Down,
+    /// Another name; the interface has to be down (before Linux 6.2).
+    Name(&'a IfName),
+    /// Another MAC.
+    Mac(Mac),
+    /// Longest packet in bytes.
+    Mtu(u32),
+    /// Make it a port of a bridge, a member of a VRF.
+    Master(Ifindex),
+    /// Make it independent again.
+    NoMaster,
+    /// Move it into the namespace that the descriptor refers to; it is down there.
+    Namespace(BorrowedFd<'a>),
+    /// Move it into the namespace of a process.
+    NamespaceOf(u32),
+    /// No link-local IPv6 address of the kernel's own making.
+    NoLinkLocal,
+}
+
+/// Asks for a change of the interface of this index; `name` is for the words of a refusal.
+pub fn set(batch: &mut Batch, index: Ifindex, name: &IfName, setting: Setting<'_>) {
+    let flags = NlmF::empty();
+    let body = change(index, setting);
+    let kind = Rtm::Setlink;
+    match setting {
+        Setting::Up => batch.push(format_args!("switch {name} on"), kind, flags, body),
+        Setting::Down => batch.push(format_args!("switch {name} off"), kind, flags, body),
+        Setting::Name(n) => batch.push(format_args!("rename {name} to {n}"), kind, flags, body),
+        Setting::Mac(m) => batch.push(format_args!("give {name} the MAC {m}"), kind, flags, body),
+        Setting::Mtu(m) => batch.push(format_args!("give {name} the MTU {m}"), kind, flags, body),
+        Setting::Master(m) => {
+            batch.push(
+                format_args!("make {name} a port of interface {m}"),
+                kind,
+                flags,
+                body,
+            );
+        }
+        Setting::NoMaster => {
+            batch.push(
+                format_args!("take {name} from its bridge"),
+                kind,
+                flags,
+                body,
+            );
+        }
+        Setting::Namespace(_) | Setting::NamespaceOf(_) => {
+            batch.push(
+                format_args!("move {name} to another namespace"),
+                kind,
+                flags,
+                body,
+            );
+        }
+        Setting::NoLinkLocal => {
+            batch.push(
+                format_args!("keep {name} without a link-local address"),
+                kind,
+                flags,
+                body,
+            );
+        }
+    }
+}
+
+fn change(index: Ifindex, setting: Setting<'_>) -> io::Result<Ifinfomsg> {
+    /// linux/if_link.h.
+    const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+    const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
+    const AF_INET6: u16 = libc::AF_INET6 as u16;
+
+    let one = match setting {
+        Setting::Up => return message(index, [], IfinfomsgBuilder::up),
+        Setting::Down => return message(index, [], IfinfomsgBuilder::down),
+        Setting::Name(name) => attribute(Ifla::Ifname, name.as_str())?,
+        Setting::Mac(mac) => attribute(Ifla::Address, mac.0)?,
+        Setting::Mtu(mtu) => attribute(Ifla::Mtu, mtu)?,
+        Setting::Master(master) => attribute(Ifla::Master, master)?,
+        Setting::NoMaster => attribute(Ifla::Master, 0u32)?,
+        Setting::Namespace(fd) => attribute(Ifla::NetNsFd, fd.as_raw_fd().cast_unsigned())?,
+        Setting::NamespaceOf(pid) => attribute(Ifla::NetNsPid, pid)?,
+        Setting::NoLinkLocal => {
+            let mode = attribute(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE)?;
+            let inet6 = attribute(AF_INET6, ())?
+                .nest(&mode)
+                .map_err(io::Error::other)?;
+            attribute(Ifla::AfSpec, ())?
+                .nest(&inet6)
+                .map_err(io::Error::other)?
+        }
+    };
+    message(index, [one], |b| b)
+}
+
+/// Asks for the removal of an interface; `name` is for the words of a refusal.
+pub fn delete(batch: &mut Batch, index: Ifindex, name: &IfName) {
+    batch.push(
+        format_args!("remove {name}"),
+        Rtm::Dellink,
+        NlmF::empty(),
+        message(index, [], |b| b),
+    );
+}
+
+fn message(
+    index: Ifindex,
+    all: impl IntoIterator<Item = Rtattr<Ifla, Buffer>>,
+    flags: impl FnOnce(IfinfomsgBuilder) -> IfinfomsgBuilder,
+) -> io::Result<Ifinfomsg> {
+    let builder = IfinfomsgBuilder::default()
+        .ifi_family(RtAddrFamily::Unspecified)
+        .ifi_index(index.cast_signed())
+        .rtattrs(all.into_iter().collect::<RtBuffer<_, _>>());
+    flags(builder).build().map_err(io::Error::other)
+}

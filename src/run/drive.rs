@@ -1,0 +1,122 @@
+//! How the VRRP process moves: wait for exactly one thing, give it to the router, carry everything out, only then wait again.
+
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
+use std::io;
+
+use smol::future;
+
+use super::reactor::{now, sleep_until};
+use super::report::{Clock, Report};
+use super::router::Router;
+use super::signal::{Signal, Signals};
+use crate::error::Exit;
+use crate::io::advert;
+use crate::model::Model;
+
+/// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
+/// `None` after having said why not. With `keep`, addresses stay where they are at the end.
+pub async fn vrrp(
+    model: Model,
+    signals: &mut Signals,
+    keep: bool,
+    mut reload: impl FnMut() -> Option<Model>,
+) -> Exit {
+    let mut router = match Router::start(model) {
+        Ok(router) => router,
+        Err(error) => {
+            log::error!("cannot start: {error}");
+            return Exit::Fatal;
+        }
+    };
+    let mut buffer = [0; advert::BUFFER];
+    let exit = loop {
+        let observed = match happening(&router, signals.next()).await {
+            Ok(Happening::Due) => {
+                router.tick(&mut buffer);
+                Ok(())
+            }
+            Ok(Happening::Advert(place)) => {
+                router.receive(place, &mut buffer);
+                Ok(())
+            }
+            Ok(Happening::Change) => router.observe(),
+            Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
+            Ok(Happening::Signal(Ok(Signal::Reload))) => {
+                if let Some(model) = reload() {
+                    router.reload(model);
+                }
+                Ok(())
+            }
+            Ok(Happening::Signal(Ok(signal))) => {
+                report(&mut router, signal);
+                Ok(())
+            }
+            Ok(Happening::Signal(Err(error))) | Err(error) => Err(error),
+        };
+        if let Err(error) = observed {
+            log::error!("cannot wait for events: {error}");
+            break Exit::Internal;
+        }
+    };
+    router.stop(keep);
+    router.farewell().await;
+    exit
+}
+
+/// Writes the file that a signal asks for.
+fn report(router: &mut Router, signal: Signal) {
+    let report = match signal {
+        Signal::Data => Report::Data,
+        Signal::Json => Report::Json,
+        Signal::Stats | Signal::StatsClear => Report::Stats,
+        Signal::Stop | Signal::Reload => return,
+    };
+    if let Err(error) = report.write(router.engine(), router.model(), Clock::read(now())) {
+        let path = report.path(&router.model().global);
+        log::error!("cannot write {}: {error}", path.display());
+    }
+    if signal == Signal::StatsClear {
+        router.engine_mut().clear_stats();
+    }
+}
+
+/// What can happen while nothing is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happening<S> {
+    /// A deadline has come, or there is work left.
+    Due,
+    /// An advert can be read from the socket in this place.
+    Advert(usize),
+    /// The kernel announces a change of links or addresses.
+    Change,
+    /// Somebody sent a signal.
+    Signal(S),
+}
+
+/// Waits for the next thing. What has come in goes before what is due: one who slept must not take over from a master that
+/// spoke meanwhile.
+async fn happening<S>(
+    router: &Router,
+    signal: impl Future<Output = S>,
+) -> io::Result<Happening<S>> {
+    if router.is_busy() {
+        // Between two portions of work everybody else gets his turn.
+        future::yield_now().await;
+    }
+    let mut due = pin!(router.deadline().map(sleep_until));
+    let thing = poll_fn(|context| {
+        if let Poll::Ready(place) = router.sockets().poll_readable(context)? {
+            return Poll::Ready(Ok(Happening::Advert(place)));
+        }
+        if router.monitor().poll_readable(context)?.is_ready() {
+            return Poll::Ready(Ok(Happening::Change));
+        }
+        match due.as_mut().as_pin_mut().map(|due| due.poll(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(Ok(Happening::Due)),
+            _ => Poll::Pending,
+        }
+    });
+    future::or(async { Ok(Happening::Signal(signal.await)) }, thing).await
+}

@@ -1,0 +1,212 @@
+//! Telling scripts and FIFOs what has become of a virtual router, in keepalived's words and order: the script of the state,
+//! the script of all states, the FIFOs.
+
+use core::time::Duration;
+use std::path::Path;
+
+use smol::Task;
+
+use super::fifo::{self, Fifo};
+use super::scripts::{Job, Runner};
+use crate::model::{self, Command, Global, Notify, User};
+use crate::name::Priority;
+use crate::vrrp::{Group, GroupId, Id, Instance, State, Told};
+
+/// How long the scripts that are told of the stop may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Scripts and FIFOs.
+pub struct Notifier {
+    runner: Runner<Queue>,
+    /// `notify_fifo` and `vrrp_notify_fifo`.
+    lines: [Outlet; 2],
+}
+
+/// Whose scripts run one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Queue {
+    Instance(Id),
+    Group(GroupId),
+}
+
+/// Who has become something, and who wants to know.
+struct Subject<'a> {
+    kind: &'a str,
+    name: &'a str,
+    notify: &'a Notify,
+}
+
+/// A FIFO as it was asked for, and what came of it.
+#[derive(Default)]
+struct Outlet {
+    asked: model::global::Fifo,
+    open: Option<Fifo>,
+    /// Ends the script when it goes.
+    reader: Option<Task<()>>,
+}
+
+impl Notifier {
+    /// Opens the FIFOs and starts the scripts that read them.
+    #[must_use]
+    pub fn new(global: &Global) -> Self {
+        let mut notifier = Self {
+            runner: Runner::new(global.script_user),
+            lines: Default::default(),
+        };
+        notifier.reload(global);
+        notifier
+    }
+
+    /// Takes up another configuration; a FIFO that is asked for as before does not notice.
+    pub fn reload(&mut self, global: &Global) {
+        self.runner.set_default(global.script_user);
+        let [all, vrrp] = &mut self.lines;
+        all.update(&global.fifo, global.script_user);
+        vrrp.update(&global.vrrp_fifo, global.script_user);
+    }
+
+    /// Tells what a virtual router has become.
+    pub fn tell(&mut self, instance: &Instance, told: Told, priority: Priority) {
+        let config = instance.config();
+        let subject = Subject {
+            kind: "INSTANCE",
+            name: &config.name,
+            notify: &config.notify,
+        };
+        self.spread(
+            Queue::Instance(instance.id()),
+            &subject,
+            told,
+            word(told, instance.state()),
+            priority,
+        );
+    }
+
+    /// Tells what a sync group has become; a group has no priority, which is told as zero.
+    pub fn tell_group(&mut self, id: GroupId, group: &Group, told: Told) {
+        let config = group.config();
+        let subject = Subject {
+            kind: "GROUP",
+            name: &config.name,
+            notify: &config.notify,
+        };
+        self.spread(
+            Queue::Group(id),
+            &subject,
+            told,
+            word(told, group.state()),
+            0,
+        );
+    }
+
+    fn spread(
+        &mut self,
+        queue: Queue,
+        subject: &Subject<'_>,
+        told: Told,
+        state: &str,
+        priority: Priority,
+    ) {
+        let Subject { kind, name, notify } = *subject;
+        let (label, own) = match told {
+            Told::Master => ("notify_master", notify.master.as_ref()),
+            Told::Backup => ("notify_backup", notify.backup.as_ref()),
+            Told::Fault => ("notify_fault", notify.fault.as_ref()),
+            Told::Stop => ("notify_stop", notify.stop.as_ref()),
+            Told::Deleted => (
+                "notify_deleted",
+                notify.deleted.as_ref().and_then(Option::as_ref),
+            ),
+            Told::LowerPriority => ("notify_master_rx_lower_pri", notify.lower_priority.as_ref()),
+            Told::PriorityChanged => ("", None),
+        };
+        if let Some(command) = own {
+            self.run(queue, name, label, command, Vec::new());
+        }
+        let is_state = !matches!(told, Told::LowerPriority | Told::PriorityChanged);
+        if let Some(command) = notify.any.as_ref().filter(|_| is_state) {
+            let arguments = [kind, name, state, &priority.to_string()].map(str::to_owned);
+            self.run(queue, name, "notify", command, arguments.into());
+        }
+        let mut open = self
+            .lines
+            .iter_mut()
+            .filter_map(|outlet| outlet.open.as_mut())
+            .peekable();
+        if open.peek().is_some() {
+            let line = format!("{kind} \"{name}\" {state} {priority}\n");
+            open.for_each(|fifo| fifo.write(&line));
+        }
+    }
+
+    fn run(
+        &self,
+        queue: Queue,
+        name: &str,
+        label: &str,
+        command: &Command,
+        arguments: Vec<String>,
+    ) {
+        let label = format!("({name}) {label}");
+        self.runner.run(
+            queue,
+            Job {
+                label,
+                command: command.clone(),
+                arguments,
+            },
+        );
+    }
+
+    /// Waits until all scripts have ended, for a second at the most.
+    pub async fn farewell(self) {
+        if !self.runner.settle(FAREWELL).await {
+            log::warn!("not waiting any longer for scripts that still run");
+        }
+    }
+}
+
+impl Outlet {
+    fn update(&mut self, asked: &model::global::Fifo, user: Option<User>) {
+        if self.asked == *asked {
+            return;
+        }
+        // The old one goes first: it may be at the same place.
+        *self = Self {
+            asked: asked.clone(),
+            ..Self::default()
+        };
+        let Some((path, owner)) = &asked.path else {
+            return;
+        };
+        let path = Path::new(path);
+        match Fifo::open(path, *owner) {
+            Ok(fifo) => self.open = Some(fifo),
+            Err(error) => {
+                log::error!(
+                    "cannot open the FIFO {}: {error}; nothing is written to it",
+                    path.display()
+                );
+                return;
+            }
+        }
+        self.reader = asked
+            .script
+            .clone()
+            .map(|script| fifo::keep_reader(script, path, user));
+    }
+}
+
+/// The word for a state; a change of priority tells which state it is a priority of.
+const fn word(told: Told, state: State) -> &'static str {
+    match (told, state) {
+        (Told::Master, _) => "MASTER",
+        (Told::Backup, _) => "BACKUP",
+        (Told::Fault, _) => "FAULT",
+        (Told::Stop, _) => "STOP",
+        (Told::Deleted, _) => "DELETED",
+        (Told::LowerPriority, _) => "MASTER_RX_LOWER_PRI",
+        (Told::PriorityChanged, State::Master) => "MASTER_PRIORITY",
+        (Told::PriorityChanged, _) => "BACKUP_PRIORITY",
+    }
+}

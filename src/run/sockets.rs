@@ -1,0 +1,237 @@
+//! The sockets that adverts come in and go out by: one for each interface and family that some virtual router uses.
+
+use core::net::IpAddr;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::error::Error;
+use std::io;
+
+use super::reactor::Source;
+use crate::io::advert::{AdvertSocket, Options};
+use crate::model::{self, Auth, Global, Peering};
+use crate::name::{Family, IfName, Ifindex, Priority};
+use crate::time::Instant;
+use crate::vrrp::{Datagram, Engine, Instance};
+
+/// Until a socket that could not be had is tried again.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The open sockets.
+#[derive(Default)]
+pub struct Sockets {
+    open: Vec<Open>,
+    /// When to try again what failed.
+    retry: Option<Instant>,
+    /// Whether failures have been told since the last success.
+    told: bool,
+}
+
+struct Open {
+    place: Place,
+    groups: Vec<IpAddr>,
+    socket: Source<AdvertSocket>,
+    /// Whether the last advert went out; told once until one does again.
+    sending: bool,
+}
+
+/// What a socket is for. Those whose adverts come in an authentication header need one of another protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    index: Ifindex,
+    family: Family,
+    authenticated: bool,
+}
+
+impl Place {
+    const fn of(config: &model::Instance, index: Ifindex) -> Self {
+        let authenticated = matches!(config.auth, Auth::Ah(_));
+        Self {
+            index,
+            family: config.family,
+            authenticated,
+        }
+    }
+}
+
+impl Sockets {
+    /// Sees to a socket, joined to the right groups, for each virtual router on an interface. False if one could not be had; then
+    /// it is tried again at [`Self::deadline`].
+    pub fn prepare(
+        &mut self,
+        name: &IfName,
+        index: Ifindex,
+        engine: &Engine,
+        global: &Global,
+        now: Instant,
+    ) -> bool {
+        let configs = engine.iter().map(|(_, instance)| instance.config());
+        for config in configs.filter(|config| config.interface == *name) {
+            if let Err(error) = self.ensure(config, index, global) {
+                if !core::mem::replace(&mut self.told, true) {
+                    log::error!("{error}; trying again every second");
+                }
+                self.retry = Some(now + PATIENCE);
+                return false;
+            }
+        }
+        self.told = false;
+        true
+    }
+
+    fn ensure(
+        &mut self,
+        config: &model::Instance,
+        index: Ifindex,
+        global: &Global,
+    ) -> Result<(), Box<dyn Error>> {
+        let place = Place::of(config, index);
+        let group = match config.peering {
+            Peering::Multicast(group) => Some(group),
+            Peering::Unicast { .. } => None,
+        };
+        if let Some(open) = self.open.iter_mut().find(|open| open.place == place) {
+            if let Some(group) = group.filter(|group| !open.groups.contains(group)) {
+                open.socket.get_ref().join(group)?;
+                open.groups.push(group);
+            }
+            return Ok(());
+        }
+        let receive_buffer = config.receive_buffer.or(global.receive_buffer);
+        let options = Options {
+            authenticated: place.authenticated,
+            receive_buffer,
+        };
+        let socket = AdvertSocket::open(&config.interface, index, place.family, group, options)?;
+        let groups = group.into_iter().collect();
+        self.open.push(Open {
+            place,
+            groups,
+            socket: Source::new(socket),
+            sending: true,
+        });
+        Ok(())
+    }
+
+    /// Closes the sockets of interfaces that are gone or no longer used.
+    pub fn keep(&mut self, used: impl Fn(Ifindex) -> bool) {
+        self.open.retain(|open| used(open.place.index));
+        if self.open.is_empty() {
+            self.told = false;
+        }
+    }
+
+    /// When to prepare again what could not be had.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.retry
+    }
+
+    /// Forgets [`Self::deadline`], because it has come.
+    pub const fn retrying(&mut self) {
+        self.retry = None;
+    }
+
+    /// The place of a socket that can be read.
+    ///
+    /// # Errors
+    /// The kernel cannot wait for one of them.
+    pub fn poll_readable(&self, context: &Context<'_>) -> Poll<io::Result<usize>> {
+        for (place, open) in self.open.iter().enumerate() {
+            if let Poll::Ready(ready) = open.socket.poll_readable(context) {
+                return Poll::Ready(ready.map(|()| place));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// How many there are; their places are counted from zero.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Reads one datagram from the socket in `place`.
+    ///
+    /// # Errors
+    /// The kernel's, as `ENETDOWN` when the interface went down.
+    pub fn receive<'b>(
+        &self,
+        place: usize,
+        buffer: &'b mut [u8],
+    ) -> io::Result<Option<Datagram<'b>>> {
+        let Some(open) = self.open.get(place) else {
+            return Ok(None);
+        };
+        let received = open.socket.get_ref().receive(buffer)?;
+        Ok(received.map(|r| Datagram {
+            ifindex: r.ifindex,
+            source: r.source,
+            destination: r.destination,
+            hops: r.hops,
+            header: r.header,
+            payload: r.payload,
+        }))
+    }
+
+    /// Sends one advert to everyone who is to have it. What does not go out is told once; the peers' clocks decide the rest.
+    pub fn advertise(&mut self, instance: &Instance, priority: Priority) {
+        let config = instance.config();
+        let (Some(index), Some(source)) = (instance.ifindex(), instance.source()) else {
+            return;
+        };
+        let place = Place::of(config, index);
+        let Some(open) = self.open.iter_mut().find(|open| open.place == place) else {
+            return;
+        };
+        let mut send = |destination, hops| {
+            send(
+                open.socket.get_mut(),
+                instance,
+                priority,
+                source,
+                destination,
+                hops,
+            )
+        };
+        let sent = match &config.peering {
+            Peering::Multicast(group) => send(*group, 255),
+            Peering::Unicast { peers, ttl, .. } => peers
+                .iter()
+                .map(|peer| send(peer.ip, *ttl))
+                .fold(Ok(()), io::Result::and),
+        };
+        match sent {
+            Ok(()) => open.sending = true,
+            Err(error) => {
+                if core::mem::replace(&mut open.sending, false) {
+                    log::error!(
+                        "({}) cannot send an advert by {}: {error}",
+                        config.name,
+                        config.interface
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn send(
+    socket: &mut AdvertSocket,
+    instance: &Instance,
+    priority: Priority,
+    source: IpAddr,
+    destination: IpAddr,
+    hops: u8,
+) -> io::Result<()> {
+    let advert = instance.advert(priority);
+    let write = |buffer: &mut [u8]| {
+        let pseudo = instance.pseudo_header(destination, advert.len());
+        advert.emit(buffer, pseudo).map(<[u8]>::len)
+    };
+    match (instance.key(), source, destination) {
+        (Some(key), IpAddr::V4(source), IpAddr::V4(destination)) => {
+            socket.send_authenticated(source, destination, hops, key, instance.sequence(), write)
+        }
+        _ => socket.send(source, destination, hops, write),
+    }
+}
