@@ -280,7 +280,10 @@ impl Router {
         let tracked = self.model.instances.iter().filter(|i| i.track_source);
         let sources: Vec<_> = tracked.filter_map(|i| i.source).collect();
         for address in sources {
-            let here = self.world.addresses().any(|there| there.ip == address && !there.is_tentative());
+            let here = self
+                .world
+                .addresses()
+                .any(|there| there.ip == address && !there.is_tentative());
             self.happened(Event::Source { address, here }, now);
         }
     }
