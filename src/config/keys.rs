@@ -155,6 +155,10 @@ impl<D> Table<D> {
             }
             return;
         }
+        if !context.diags.keeps_errors() {
+            context.diags.error(block.at(), "unknown keyword");
+            return;
+        }
         let place = if self.block.is_empty() {
             "at the top level".to_owned()
         } else {
