@@ -11,7 +11,7 @@ use super::source::Made;
 /// Definitions within definitions.
 const DEEPEST: usize = 64;
 /// Replacements in one line, and its length when they are done: `$A=${A}${A}` must end.
-const MOST_REPLACED: usize = 10_000;
+const MOST_REPLACED: usize = 2000;
 const LONGEST: usize = 1 << 20;
 
 /// What the names stand for.
@@ -272,7 +272,7 @@ impl Reader<'_> {
     fn predefined(&mut self, name: &str) -> Option<String> {
         let mut words = name.split_ascii_whitespace();
         Some(match words.next()? {
-            "_PWD" => self.directory().display().to_string(),
+            "_PWD" => self.real_directory().display().to_string(),
             "_INSTANCE" => self.config_id.clone(),
             "_HASH" => "#".to_owned(),
             "_BANG" => "!".to_owned(),
