@@ -1,5 +1,7 @@
 //! The rules that hold the house up, held: who may know whom, and where unsafe code and features may stand.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
