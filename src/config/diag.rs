@@ -136,7 +136,12 @@ impl Diags {
         self.put(Level::Error, Kind::InsecureScript, at, what.into())
     }
 
-    fn put(&mut self, level: Level, kind: Kind, at: Span, what: String) -> &mut Diag {
+    fn put(&mut self, level: Level, kind: Kind, at: Span, mut what: String) -> &mut Diag {
+        // A word may be as long as its file.
+        if let Some((end, _)) = what.char_indices().nth(2 * SHOWN) {
+            what.truncate(end);
+            what.push('…');
+        }
         let count = match level {
             Level::Error => &mut self.errors,
             Level::Warning => &mut self.warnings,
