@@ -73,7 +73,7 @@ pub(super) const ROOT: Table<Root> = Table {
         key("global_defs", Braces, Obeyed, |d, a| {
             GLOBAL.read(a.block.children(), &mut d.global, a.context)
         }),
-        key("net_namespace", Value, NotYet, |d, a| {
+        key("net_namespace", Value, Obeyed, |d, a| {
             d.global.global.net_namespace = a.text("a name")
         }),
         key(
@@ -177,7 +177,7 @@ pub(super) const ROOT: Table<Root> = Table {
             BFD.read(a.block.children(), &mut name, a.context);
             d.bfds.push(name);
         }),
-        key("vrrp_sync_group", Named, NotYet, |d, a| {
+        key("vrrp_sync_group", Named, Obeyed, |d, a| {
             let mut group = GroupDraft {
                 at: named(a),
                 name: a.text("a name").unwrap_or_default(),
