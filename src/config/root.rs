@@ -154,7 +154,7 @@ pub(super) const ROOT: Table<Root> = Table {
             }
             d.garp_groups.push(group);
         }),
-        key("vrrp_script", Named, NotYet, |d, a| {
+        key("vrrp_script", Named, Obeyed, |d, a| {
             let at = named(a);
             d.scripts
                 .extend(track::script(a).map(|value| At { value, at }));

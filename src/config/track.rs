@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::diag::Span;
 use super::keys::Shape::{Any, Block as Braces, Value};
-use super::keys::Status::NotYet;
+use super::keys::Status::{NotYet, Obeyed};
 use super::keys::{Context, Key, Table, key};
 use super::tree::Block;
 use super::value::Args;
@@ -31,24 +31,24 @@ pub(super) struct ScriptDraft {
 pub(super) const SCRIPT: Table<ScriptDraft> = Table {
     block: "vrrp_script",
     keys: &[&[
-        key("script", Value, NotYet, |d, a| d.command = a.lone_script()),
-        key("interval", Value, NotYet, |d, a| {
+        key("script", Value, Obeyed, |d, a| d.command = a.lone_script()),
+        key("interval", Value, Obeyed, |d, a| {
             d.interval = a.time(1_000..=u32::MAX as u64 * 1_000).or(d.interval)
         }),
-        key("timeout", Value, NotYet, |d, a| {
+        key("timeout", Value, Obeyed, |d, a| {
             d.timeout = a.time(1..=u32::MAX as u64 * 1_000).or(d.timeout)
         }),
-        key("weight", Value, NotYet, |d, a| {
+        key("weight", Value, Obeyed, |d, a| {
             d.weight = a.weight(253).unwrap_or(d.weight)
         }),
-        key("rise", Value, NotYet, |d, a| {
+        key("rise", Value, Obeyed, |d, a| {
             d.rise = a.number(1..=i32::MAX as i64).unwrap_or(d.rise)
         }),
-        key("fall", Value, NotYet, |d, a| {
+        key("fall", Value, Obeyed, |d, a| {
             d.fall = a.number(1..=i32::MAX as i64).unwrap_or(d.fall)
         }),
-        key("user", Value, NotYet, |d, a| d.user = a.user()),
-        key("init_fail", Any, NotYet, |d, _| d.init_fail = true),
+        key("user", Value, Obeyed, |d, a| d.user = a.user()),
+        key("init_fail", Any, Obeyed, |d, _| d.init_fail = true),
     ]],
 };
 
@@ -77,11 +77,13 @@ pub(super) fn script(a: &mut Args<'_, '_, '_>) -> Option<ScriptTracker> {
     };
     command.user = command.user.or(draft.user);
     let interval = draft.interval.unwrap_or(Duration::from_secs(1));
+    let timeout = draft.timeout.unwrap_or(interval);
+    let limit = command.connection().and_then(|connection| connection.limit);
     Some(ScriptTracker {
         name: draft.name,
         command,
         interval,
-        timeout: draft.timeout.unwrap_or(interval),
+        timeout: limit.map_or(timeout, |limit| timeout.min(limit)),
         weight: draft.weight,
         rise: draft.rise,
         fall: draft.fall,
@@ -249,7 +251,7 @@ pub(super) trait HasTracking {
 
 pub(super) const fn lists<D: HasTracking>() -> [Key<D>; 5] {
     [
-        key("track_interface", Braces, NotYet, |d, a| {
+        key("track_interface", Braces, Obeyed, |d, a| {
             list(a.block.children(), 253, a.context, |a, item| {
                 let Some(name) = a.interface_of(item.word) else {
                     return;
@@ -267,7 +269,7 @@ pub(super) const fn lists<D: HasTracking>() -> [Key<D>; 5] {
                 }
             });
         }),
-        key("track_script", Braces, NotYet, |d, a| {
+        key("track_script", Braces, Obeyed, |d, a| {
             named(a, 253, &mut d.tracking().scripts)
         }),
         key("track_file", Braces, NotYet, |d, a| {

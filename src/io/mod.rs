@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod advert;
+pub mod connect;
 pub mod error;
 pub mod frame;
 pub mod link;

@@ -34,6 +34,7 @@ pub mod scripts;
 pub mod signal;
 pub mod sockets;
 pub mod supervise;
+pub mod trackers;
 pub mod world;
 
 use configuration::Reader;
