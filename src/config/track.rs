@@ -99,13 +99,13 @@ pub(super) struct FileDraft {
 pub(super) const FILE: Table<FileDraft> = Table {
     block: "track_file",
     keys: &[&[
-        key("file", Value, NotYet, |d, a| {
+        key("file", Value, Obeyed, |d, a| {
             d.tracker.path = a.text("a path").unwrap_or_default()
         }),
-        key("weight", Value, NotYet, |d, a| {
+        key("weight", Value, Obeyed, |d, a| {
             d.tracker.weight = a.weight(254).unwrap_or(d.tracker.weight)
         }),
-        key("init_file", Any, NotYet, |d, a| {
+        key("init_file", Any, Obeyed, |d, a| {
             let value = match a.peek() {
                 Some(word) if word.text != "overwrite" => {
                     a.number(i64::from(i32::MIN)..=i64::from(i32::MAX))
@@ -155,12 +155,12 @@ const HOUR: u64 = 3600 * SECOND;
 pub(super) const PROCESS: Table<ProcessDraft> = Table {
     block: "vrrp_track_process",
     keys: &[&[
-        key("process", Value, NotYet, |d, a| {
+        key("process", Value, Obeyed, |d, a| {
             let words = a.block.phrase.script_words().into_iter().skip(1);
             d.tracker.words = words.map(|(w, _)| w).collect();
             a.skip();
         }),
-        key("param_match", Value, NotYet, |d, a| {
+        key("param_match", Value, Obeyed, |d, a| {
             let kinds = [
                 ("exact", ArgumentMatch::Exact),
                 ("initial", ArgumentMatch::Initial),
@@ -168,26 +168,26 @@ pub(super) const PROCESS: Table<ProcessDraft> = Table {
             ];
             d.tracker.arguments = a.choice("way to compare arguments", &kinds);
         }),
-        key("weight", Value, NotYet, |d, a| {
+        key("weight", Value, Obeyed, |d, a| {
             d.tracker.weight = a.weight(254).unwrap_or(d.tracker.weight)
         }),
-        key("quorum", Value, NotYet, |d, a| {
+        key("quorum", Value, Obeyed, |d, a| {
             d.tracker.quorum = a.number(0..=65_535).unwrap_or(d.tracker.quorum)
         }),
-        key("quorum_max", Value, NotYet, |d, a| {
+        key("quorum_max", Value, Obeyed, |d, a| {
             d.tracker.quorum_max = a.number(0..=65_535)
         }),
-        key("fork_delay", Value, NotYet, |d, a| {
+        key("fork_delay", Value, Obeyed, |d, a| {
             d.tracker.fork_delay = a.time(1..=HOUR).unwrap_or_default()
         }),
-        key("terminate_delay", Value, NotYet, |d, a| {
+        key("terminate_delay", Value, Obeyed, |d, a| {
             d.tracker.terminate_delay = a.time(1..=HOUR).unwrap_or_default()
         }),
-        key("delay", Value, NotYet, |d, a| {
+        key("delay", Value, Obeyed, |d, a| {
             let delay = a.time(1..=HOUR).unwrap_or_default();
             (d.tracker.fork_delay, d.tracker.terminate_delay) = (delay, delay);
         }),
-        key("full_command", Any, NotYet, |d, _| {
+        key("full_command", Any, Obeyed, |d, _| {
             d.tracker.full_command = true
         }),
     ]],
@@ -272,10 +272,10 @@ pub(super) const fn lists<D: HasTracking>() -> [Key<D>; 5] {
         key("track_script", Braces, Obeyed, |d, a| {
             named(a, 253, &mut d.tracking().scripts)
         }),
-        key("track_file", Braces, NotYet, |d, a| {
+        key("track_file", Braces, Obeyed, |d, a| {
             named(a, 254, &mut d.tracking().files)
         }),
-        key("track_process", Braces, NotYet, |d, a| {
+        key("track_process", Braces, Obeyed, |d, a| {
             named(a, 254, &mut d.tracking().processes)
         }),
         key("track_bfd", Braces, NotYet, |d, a| {

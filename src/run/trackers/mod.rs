@@ -3,7 +3,7 @@
 //!
 //! Only what a virtual router or a group tracks is watched. Whatever a reload does not change goes on and does not notice.
 
-use core::cell::RefCell;
+use core::cell::{Ref, RefCell};
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -11,14 +11,23 @@ use std::rc::Rc;
 use crate::model::{Model, Tracking, Weight};
 use crate::vrrp::{Reading, TrackerKind};
 
+mod file;
+mod process;
 mod script;
 
+pub use file::WatchedFile;
+pub use process::WatchedProcess;
 pub use script::Watched as WatchedScript;
+
+use file::Files;
+use process::Processes;
 
 /// Everything that is watched.
 pub struct Trackers {
     news: News,
     scripts: Vec<WatchedScript>,
+    files: Files,
+    processes: Processes,
 }
 
 /// What somebody has found out.
@@ -62,6 +71,8 @@ impl Trackers {
         let mut trackers = Self {
             news: News::default(),
             scripts: Vec::new(),
+            files: Files::default(),
+            processes: Processes::default(),
         };
         trackers.reload(model);
         trackers
@@ -80,11 +91,19 @@ impl Trackers {
             let script = WatchedScript::start(config, model.global.script_user, old, &self.news);
             self.scripts.push(script);
         }
+        let wanted = |name: &str| is_tracked(model, name, |tracking| &tracking.files);
+        let files = model.files.iter().filter(|file| wanted(&file.name));
+        self.files.update(files, &self.news);
+        let wanted = |name: &str| is_tracked(model, name, |tracking| &tracking.processes);
+        let processes = model.processes.iter().filter(|one| wanted(&one.name));
+        self.processes.update(processes, &self.news);
     }
 
     /// Watches nothing any more, and ends what runs.
     pub fn stop(&mut self) {
         self.scripts.clear();
+        self.files.stop();
+        self.processes.stop();
     }
 
     /// Whether something has been found out.
@@ -109,6 +128,18 @@ impl Trackers {
     /// The scripts, to look at: what their last run was, and when they changed.
     pub fn scripts(&self) -> impl Iterator<Item = &WatchedScript> {
         self.scripts.iter()
+    }
+
+    /// The files, to look at.
+    #[must_use]
+    pub fn files(&self) -> Ref<'_, [WatchedFile]> {
+        self.files.watched()
+    }
+
+    /// The processes, to look at.
+    #[must_use]
+    pub fn processes(&self) -> Ref<'_, [WatchedProcess]> {
+        self.processes.watched()
     }
 }
 
