@@ -308,7 +308,7 @@ fn auth(
     let Some(kind) = draft.auth_kind else {
         if let Some(pass) = &draft.auth_pass {
             diags
-                .error(pass.at, "auth_pass without auth_type")
+                .warn(pass.at, "auth_pass without auth_type")
                 .hint("add 'auth_type PASS'; no authentication is used");
         }
         return Auth::None;

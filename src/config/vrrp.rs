@@ -163,11 +163,7 @@ pub(super) const AUTH: Table<InstanceDraft> = Table {
     block: "authentication",
     keys: &[&[
         key("auth_type", Value, Obeyed, |d, a| {
-            let kinds = [
-                ("PASS", AuthKind::Pass),
-                ("AH", AuthKind::Ah),
-                ("simple", AuthKind::Pass),
-            ];
+            let kinds = [("PASS", AuthKind::Pass), ("AH", AuthKind::Ah)];
             d.auth_kind = At::new(a.choice("kind of authentication", &kinds), a);
         }),
         key("auth_pass", Value, Obeyed, |d, a| {

@@ -30,8 +30,10 @@ impl Faults {
     pub const GROUP: Self = Self(1 << 7);
     /// Unicast without a peer, `unicast_fault_no_peer`.
     pub const NO_PEER: Self = Self(1 << 8);
+    /// Its configured source address is not on this host, `track_src_ip`.
+    pub const SOURCE_GONE: Self = Self(1 << 9);
 
-    const SENTENCES: [(Self, &str); 9] = [
+    const SENTENCES: [(Self, &str); 10] = [
         (Self::MISSING, "its interface does not exist"),
         (Self::DOWN, "its interface is down"),
         (Self::NO_SOURCE, "its interface has no address to send from"),
@@ -41,6 +43,7 @@ impl Faults {
         (Self::PROCESS, "a tracked process is missing"),
         (Self::GROUP, "another member of its sync group is in fault"),
         (Self::NO_PEER, "it has no unicast_peer"),
+        (Self::SOURCE_GONE, "its source address is not on this host"),
     ];
 
     /// Nothing is missing.

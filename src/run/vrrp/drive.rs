@@ -7,17 +7,17 @@ use std::io;
 
 use smol::future;
 
-use super::reactor::{now, sleep_until};
 use super::report::{Clock, Report};
 use super::router::Router;
-use super::signal::{Signal, Signals};
 use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
+use crate::run::reactor::{now, sleep_until};
+use crate::run::signal::{Signal, Signals};
 
 /// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
 /// `None` after having said why not. With `keep`, addresses stay where they are at the end.
-pub async fn vrrp(
+pub async fn drive(
     model: Model,
     signals: &mut Signals,
     keep: bool,

@@ -13,7 +13,6 @@ use std::io;
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
 use super::notifier::Notifier;
-use super::reactor::{Source, now};
 use super::reconcile::{self, Step};
 use super::sockets::Sockets;
 use super::trackers::Trackers;
@@ -26,6 +25,7 @@ use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
 use crate::model::Model;
 use crate::name::{IfName, Ifindex, Priority};
+use crate::run::reactor::{Source, now};
 use crate::time::Instant;
 use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told, Tracked};
 
@@ -289,12 +289,26 @@ impl Router {
             }
             self.happened(Event::Interface(interface), now);
         }
+        self.tell_sources(now);
         let world = &self.world;
         self.sockets.keep(|index| {
             world
                 .link(index)
                 .is_some_and(|link| names.contains(&link.name))
         });
+    }
+
+    /// Tells the engine whether the source addresses that were asked for by name (`track_src_ip`) are on this host.
+    fn tell_sources(&mut self, now: Instant) {
+        let tracked = self.model.instances.iter().filter(|i| i.track_source);
+        let sources: Vec<_> = tracked.filter_map(|i| i.source).collect();
+        for address in sources {
+            let here = self
+                .world
+                .addresses()
+                .any(|there| there.ip == address && !there.is_tentative());
+            self.happened(Event::Source { address, here }, now);
+        }
     }
 
     /// An address may be missing, or may be addable now.

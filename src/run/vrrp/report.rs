@@ -11,9 +11,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::json::Json;
 use crate::model::{Address, Auth, Command, Global, Model, Wish};
 use crate::name::IfName;
+use crate::run::json::Json;
 use crate::time::Instant;
 use crate::vrrp::{Engine, Instance, State, Stats};
 
