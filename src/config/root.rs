@@ -154,20 +154,20 @@ pub(super) const ROOT: Table<Root> = Table {
             }
             d.garp_groups.push(group);
         }),
-        key("vrrp_script", Named, NotYet, |d, a| {
+        key("vrrp_script", Named, Obeyed, |d, a| {
             let at = named(a);
             d.scripts
                 .extend(track::script(a).map(|value| At { value, at }));
         }),
-        key("track_file", Named, NotYet, |d, a| {
+        key("track_file", Named, Obeyed, |d, a| {
             let at = named(a);
             d.files.extend(track::file(a).map(|value| At { value, at }));
         }),
-        key("vrrp_track_file", Named, NotYet, |d, a| {
+        key("vrrp_track_file", Named, Obeyed, |d, a| {
             let at = named(a);
             d.files.extend(track::file(a).map(|value| At { value, at }));
         }),
-        key("vrrp_track_process", Named, NotYet, |d, a| {
+        key("vrrp_track_process", Named, Obeyed, |d, a| {
             let at = named(a);
             d.processes
                 .extend(track::process(a).map(|value| At { value, at }));
