@@ -65,7 +65,12 @@ pub async fn drive(
         }
     };
     router.stop(keep);
-    router.farewell().await;
+    // The end of a script is a signal too.
+    let deaf = async {
+        while signals.next().await.is_ok() {}
+        core::future::pending().await
+    };
+    future::or(router.farewell(), deaf).await;
     exit
 }
 
