@@ -214,8 +214,12 @@ pub(super) fn check(
 ) -> Refused {
     let mut refused = Refused::new();
     let mut programs: BTreeMap<String, Program> = BTreeMap::new();
+    let mut shells = BTreeSet::new();
     for (command, at) in scripts.seen {
-        if needs_shell(&command.text) {
+        if command.needs_shell() || command.connection().is_some() {
+            if shells.insert(command.text.clone()) {
+                check_shell(&command, at, diags);
+            }
             continue;
         }
         let Some(name) = command.words.first() else {
@@ -256,10 +260,35 @@ pub(super) fn check(
     refused
 }
 
-/// Whether a command is a line for a shell rather than a program with arguments.
-fn needs_shell(text: &str) -> bool {
-    text.starts_with(['[', ':', '!'])
-        || text.contains(['|', '&', ';', '<', '>', '(', ')', '$', '`', '='])
+/// A line for a shell can only be judged by words that the system's shell does not know.
+fn check_shell(command: &Command, at: Span, diags: &mut Diags) {
+    if command.connection().is_some() {
+        return;
+    }
+    let Some(shell) = plain_shell() else {
+        return;
+    };
+    let lacks = |what: &str, hint: &str| (what.to_owned(), hint.to_owned());
+    let lack = if command.words.iter().any(|word| word == "[[") {
+        lacks("[[ … ]]", "write [ … ] instead, or bash -c '…'")
+    } else if command.text.contains("/dev/tcp/") && !command.text.contains("bash") {
+        lacks(
+            "/dev/tcp",
+            "\"</dev/tcp/ADDRESS/PORT\" alone needs no shell",
+        )
+    } else {
+        return;
+    };
+    let (what, hint) = lack;
+    let what = format!("/bin/sh is {shell} here, which does not know {what}: it always fails");
+    diags.warn(at, what).hint(hint);
+}
+
+/// The name of /bin/sh, if it is one that knows no more than POSIX asks for.
+fn plain_shell() -> Option<&'static str> {
+    let path = fs::canonicalize("/bin/sh").ok()?;
+    let name = path.file_name()?;
+    ["dash", "posh"].into_iter().find(|shell| name == *shell)
 }
 
 fn find(name: &str) -> Option<PathBuf> {

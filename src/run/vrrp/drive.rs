@@ -42,6 +42,10 @@ pub async fn drive(
                 Ok(())
             }
             Ok(Happening::Change) => router.observe(),
+            Ok(Happening::Finding) => {
+                router.learn();
+                Ok(())
+            }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
                 if let Some(model) = reload() {
@@ -96,6 +100,8 @@ enum Happening<S> {
     Advert(usize),
     /// The kernel announces a change of links or addresses.
     Change,
+    /// Something that is tracked has changed.
+    Finding,
     /// Somebody sent a signal.
     Signal(S),
 }
@@ -117,6 +123,9 @@ async fn happening<S>(
         }
         if router.monitor().poll_readable(context)?.is_ready() {
             return Poll::Ready(Ok(Happening::Change));
+        }
+        if router.trackers().poll_news(context).is_ready() {
+            return Poll::Ready(Ok(Happening::Finding));
         }
         match due.as_mut().as_pin_mut().map(|due| due.poll(context)) {
             Some(Poll::Ready(())) => Poll::Ready(Ok(Happening::Due)),

@@ -15,6 +15,7 @@ use super::announcer::{Announcer, Burst};
 use super::notifier::Notifier;
 use super::reconcile::{self, Step};
 use super::sockets::Sockets;
+use super::trackers::Trackers;
 use super::world::World;
 use crate::error::Chain;
 use crate::io::address::{self, Key};
@@ -26,7 +27,7 @@ use crate::model::Model;
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told};
+use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told, Tracked};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
@@ -50,6 +51,7 @@ pub struct Router {
     sockets: Sockets,
     announcer: Announcer,
     notifier: Notifier,
+    trackers: Trackers,
     desired: Desired,
     /// Addresses that we put there, now or before a crash.
     ours: BTreeSet<Key>,
@@ -91,6 +93,7 @@ impl Router {
             engine: Engine::new(&model, now()),
             desired: Desired::of(&model),
             notifier: Notifier::new(&model.global),
+            trackers: Trackers::new(&model),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
@@ -147,6 +150,12 @@ impl Router {
     #[must_use]
     pub const fn sockets(&self) -> &Sockets {
         &self.sockets
+    }
+
+    /// What is tracked, and what has been found out about it.
+    #[must_use]
+    pub const fn trackers(&self) -> &Trackers {
+        &self.trackers
     }
 
     /// When [`Self::tick`] has something to do: at once while there is work.
@@ -231,6 +240,20 @@ impl Router {
         self.again();
         self.work();
         Ok(())
+    }
+
+    /// Scripts, files or processes that are tracked have changed.
+    pub fn learn(&mut self) {
+        let now = now();
+        while let Some(found) = self.trackers.take() {
+            let tracked = Tracked {
+                kind: found.kind,
+                name: &found.name,
+                reading: found.reading,
+            };
+            self.happened(Event::Tracked(tracked), now);
+        }
+        self.work();
     }
 
     /// Takes in what the kernel has announced. After a request of ours its effects are among it.
@@ -484,6 +507,7 @@ impl Router {
         self.actions = actions;
         self.desired = Desired::of(&model);
         self.notifier.reload(&model.global);
+        self.trackers.reload(&model);
         self.model = model;
         self.refused.clear();
         self.look_around();
@@ -496,6 +520,7 @@ impl Router {
 
     /// Resigns, and takes everything away that is ours unless it is to be kept.
     pub fn stop(&mut self, keep: bool) {
+        self.trackers.stop();
         self.happened(Event::Stop, now());
         if keep {
             self.work.retain(|work| *work != Work::Reconcile);
