@@ -41,6 +41,9 @@ const BACKLOG: usize = 1024;
 /// Until what the kernel refused is tried again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Until what the kernel took, but somebody removed before we could see it, is put back.
+const ANOTHER_TRY: Duration = Duration::from_millis(20);
+
 /// Everything that the VRRP process is.
 pub struct Router {
     model: Model,
@@ -434,8 +437,12 @@ impl Router {
                 }
             }
         }
+        let mut patience = PATIENCE;
         match self.netlink.commit(batch) {
             Ok(refusals) => {
+                if refusals.is_empty() {
+                    patience = ANOTHER_TRY;
+                }
                 for refused in refusals
                     .iter()
                     .filter(|r| !r.already_there() && !r.already_gone())
@@ -448,8 +455,8 @@ impl Router {
         if let Err(error) = self.drain() {
             log::error!("cannot learn what became of the addresses: {error}");
         }
-        // What is still not as wanted was refused: it is not asked for again at once, over and over.
-        let until = now() + PATIENCE;
+        // What is still not as wanted was refused, or somebody took it away at once: it is not asked for over and over.
+        let until = now() + patience;
         for step in steps {
             match step {
                 Step::Add(wanted) if self.world.address(&wanted.key()).is_none() => {
