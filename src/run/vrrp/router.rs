@@ -400,8 +400,13 @@ impl Router {
         }
     }
 
-    /// Changes one portion of the addresses; true if there are more.
+    /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
     fn reconcile(&mut self) -> bool {
+        // Once to change, once to find that nothing is left to change.
+        (0..2).all(|_| self.change_portion())
+    }
+
+    fn change_portion(&mut self) -> bool {
         let desired = self.desired.now(&self.engine, &self.world);
         let mut steps = reconcile::plan(|key| self.world.address(key), &desired, &self.ours);
         steps.retain(
@@ -410,10 +415,9 @@ impl Router {
         if steps.is_empty() {
             return false;
         }
-        let more = steps.len() > PORTION;
         steps.truncate(PORTION);
         self.change(&steps);
-        more
+        true
     }
 
     fn change(&mut self, steps: &[Step]) {
@@ -434,8 +438,10 @@ impl Router {
                 }
             }
         }
+        let mut refused = true;
         match self.netlink.commit(batch) {
             Ok(refusals) => {
+                refused = !refusals.is_empty();
                 for refused in refusals
                     .iter()
                     .filter(|r| !r.already_there() && !r.already_gone())
@@ -448,7 +454,10 @@ impl Router {
         if let Err(error) = self.drain() {
             log::error!("cannot learn what became of the addresses: {error}");
         }
-        // What is still not as wanted was refused: it is not asked for again at once, over and over.
+        if !refused {
+            return;
+        }
+        // What is still not there was among the refused: it is not asked for again at once, over and over.
         let until = now() + PATIENCE;
         for step in steps {
             match step {
