@@ -1,7 +1,9 @@
-//! The kernel: sockets, interfaces, addresses. Knows no rule of the protocol.
+//! The kernel: what is asked of it and what it says. Knows no rule of the protocol.
 
 pub mod address;
+pub mod advert;
 pub mod error;
+pub mod frame;
 pub mod link;
 pub mod monitor;
 pub mod netlink;

@@ -1,10 +1,15 @@
-//! What the crates have no safe call for: the only unsafe code.
+//! The only file with unsafe code: system calls that no crate of ours wraps, each behind a safe function.
+//!
+//! Numbers and layouts come from the libc crate, never from memory: MIPS has its own.
 
 #![allow(unsafe_code)]
 
+use core::mem;
+use core::net::Ipv6Addr;
+use core::ptr;
 use core::time::Duration;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -12,12 +17,454 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
 use rustix::thread::UnshareFlags;
 
-/// The result of a C call that says -1 and `errno`.
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    match result {
-        -1 => Err(io::Error::last_os_error()),
-        other => Ok(other),
+use crate::name::{IfName, Ifindex};
+use crate::time::Instant;
+
+/// Turns the negative answer of a system call into the error that `errno` holds.
+fn check<T: PartialOrd + Default>(answer: T) -> io::Result<T> {
+    if answer < T::default() {
+        return Err(io::Error::last_os_error());
     }
+    Ok(answer)
+}
+
+// Waiting
+
+/// The time since boot, without the time asleep, in microseconds (`CLOCK_MONOTONIC`).
+#[must_use]
+pub fn monotonic() -> Instant {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a timespec of ours; this clock exists on every Linux, so that it cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    Instant(
+        seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(nanos / 1000),
+    )
+}
+
+/// What `epoll` tells: which events, and the number that was given at registration.
+pub type Readiness = libc::epoll_event;
+
+/// Nothing ready, to fill a buffer with.
+pub const UNREADY: Readiness = libc::epoll_event { events: 0, u64: 0 };
+
+/// `struct __kernel_timespec` of linux/time_types.h: 64 bits for both on every architecture.
+#[repr(C)]
+struct KernelTimespec {
+    seconds: i64,
+    nanos: i64,
+}
+
+/// Waits with a timeout in nanoseconds, `None` for ever. Linux 5.11; before that it answers `ENOSYS`.
+///
+/// # Errors
+/// As epoll_pwait2(2).
+pub fn epoll_pwait2(
+    epoll: BorrowedFd<'_>,
+    events: &mut [Readiness],
+    timeout: Option<Duration>,
+) -> io::Result<usize> {
+    let timeout = timeout.map(|t| KernelTimespec {
+        seconds: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
+        nanos: i64::from(t.subsec_nanos()),
+    });
+    let pointer = timeout
+        .as_ref()
+        .map_or(core::ptr::null(), core::ptr::from_ref);
+    let room = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: `events` is writable for `room` entries, `pointer` is null or to a timespec that lives until the return,
+    // and without a signal mask its size is not looked at. No function of this name is in musl, hence syscall().
+    let ready = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_pwait2,
+            epoll.as_raw_fd(),
+            events.as_mut_ptr(),
+            room,
+            pointer,
+            core::ptr::null::<libc::sigset_t>(),
+            8_usize,
+        )
+    };
+    usize::try_from(ready).map_err(|_| io::Error::last_os_error())
+}
+
+/// Waits for ever, or with `block` false not at all.
+///
+/// # Errors
+/// As epoll_wait(2).
+pub fn epoll_wait(
+    epoll: BorrowedFd<'_>,
+    events: &mut [Readiness],
+    block: bool,
+) -> io::Result<usize> {
+    let room = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
+    let timeout = if block { -1 } else { 0 };
+    // SAFETY: `events` is writable for `room` entries.
+    let ready = unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), room, timeout) };
+    usize::try_from(ready).map_err(|_| io::Error::last_os_error())
+}
+
+/// A descriptor to wait with.
+///
+/// # Errors
+/// As epoll_create1(2).
+pub fn epoll() -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `EPOLLIN`, `EPOLLOUT` and their kin.
+pub type Interest = u32;
+
+/// Something can be read.
+pub const READ: Interest = libc::EPOLLIN as Interest;
+/// There is room to write.
+pub const WRITE: Interest = libc::EPOLLOUT as Interest;
+/// An error or a hang-up, told whether asked for or not.
+pub const BROKEN: Interest = (libc::EPOLLERR | libc::EPOLLHUP) as Interest;
+
+/// Brings what is waited for on `fd` from `before` to `after`, nought being not registered; `token` comes back with its
+/// events.
+///
+/// # Errors
+/// As epoll_ctl(2).
+pub fn epoll_control(
+    epoll: BorrowedFd<'_>,
+    fd: RawFd,
+    token: u64,
+    before: Interest,
+    after: Interest,
+) -> io::Result<()> {
+    let change = match (before, after) {
+        (same, other) if same == other => return Ok(()),
+        (0, _) => libc::EPOLL_CTL_ADD,
+        (_, 0) => libc::EPOLL_CTL_DEL,
+        _ => libc::EPOLL_CTL_MOD,
+    };
+    let mut event = libc::epoll_event {
+        events: after,
+        u64: token,
+    };
+    // SAFETY: `event` lives until the return; a stale number of a descriptor is refused by the kernel.
+    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), change, fd, &raw mut event) }).map(drop)
+}
+
+/// Sets a timer of `CLOCK_MONOTONIC` to an instant; `None` stops it. Either way it is no longer readable.
+///
+/// Through libc's own `itimerspec`, which has the padding that 32-bit big-endian MIPS needs.
+///
+/// # Errors
+/// As timerfd_settime(2).
+pub fn set_timer(timer: BorrowedFd<'_>, at: Option<Instant>) -> io::Result<()> {
+    const NEVER: libc::timespec = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut spec = libc::itimerspec {
+        it_interval: NEVER,
+        it_value: NEVER,
+    };
+    if let Some(Instant(micros)) = at {
+        // All zeroes would stop it, and an instant in the past fires at once.
+        let micros = micros.max(1);
+        spec.it_value.tv_sec =
+            libc::time_t::try_from(micros / 1_000_000).unwrap_or(libc::time_t::MAX);
+        spec.it_value.tv_nsec =
+            libc::c_long::try_from(micros % 1_000_000 * 1000).unwrap_or_default();
+    }
+    // SAFETY: `spec` lives until the return, and the old value is not asked for.
+    let result = unsafe {
+        libc::timerfd_settime(
+            timer.as_raw_fd(),
+            libc::TFD_TIMER_ABSTIME,
+            &raw const spec,
+            core::ptr::null_mut(),
+        )
+    };
+    check(result).map(drop)
+}
+
+/// A timer of `CLOCK_MONOTONIC` that never blocks.
+///
+/// # Errors
+/// As timerfd_create(2).
+pub fn timer() -> io::Result<OwnedFd> {
+    let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
+    // SAFETY: no pointers.
+    let fd = check(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// How late the kernel may wake this thread in order to save wake-ups: 50 µs unless set.
+pub fn set_timer_slack(slack: Duration) {
+    let nanos = libc::c_ulong::try_from(slack.as_nanos()).unwrap_or(libc::c_ulong::MAX);
+    // SAFETY: no pointers. A refusal leaves the slack as it was.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos, 0, 0, 0) };
+}
+
+/// Whether this process runs under a real-time policy, where the kernel has no slack at all.
+#[must_use]
+pub fn is_realtime() -> bool {
+    // SAFETY: no pointers.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    matches!(policy, libc::SCHED_FIFO | libc::SCHED_RR)
+}
+
+// Sockets
+
+/// Most frames that one call of [`send_frames`] takes.
+pub(super) const FRAMES: usize = 32;
+
+/// Room for the control messages that a datagram can bring: an address with an interface (20 bytes), a hop limit (4), each
+/// with its header, aligned as a header wants.
+#[repr(C, align(8))]
+struct Control([u8; 128]);
+
+/// What the kernel tells beside the bytes of a datagram.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Info {
+    /// Bytes received.
+    pub(super) len: usize,
+    /// The datagram was longer than the buffer.
+    pub(super) truncated: bool,
+    /// Who sent it; IPv6 only.
+    pub(super) source: Option<Ipv6Addr>,
+    /// To whom; IPv6 only.
+    pub(super) destination: Option<Ipv6Addr>,
+    /// Where it came in.
+    pub(super) ifindex: Option<Ifindex>,
+    /// Hop limit; IPv6 only.
+    pub(super) hops: Option<u8>,
+}
+
+/// Sets a socket option that is an `int`.
+pub(super) fn set_option(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    set_option_bytes(fd, level, option, &value.to_ne_bytes())
+}
+
+/// Binds a socket to an interface: it receives from there and sends there, nowhere else.
+pub(super) fn bind_to_device(fd: BorrowedFd<'_>, name: &IfName) -> io::Result<()> {
+    let name = name.as_str().as_bytes();
+    set_option_bytes(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name)
+}
+
+fn set_option_bytes(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &[u8],
+) -> io::Result<()> {
+    let len = libc::socklen_t::try_from(value.len()).unwrap_or(libc::socklen_t::MAX);
+    // SAFETY: the pointer and the length are those of one live slice, which the kernel only reads; it wants no alignment.
+    let outcome =
+        unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, value.as_ptr().cast(), len) };
+    check(outcome).map(drop)
+}
+
+/// One datagram with what its socket was told to tell of it (`IP_PKTINFO`, `IPV6_RECVPKTINFO`, `IPV6_RECVHOPLIMIT`).
+pub(super) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Info> {
+    let mut control = Control([0; 128]);
+    let mut iov = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    // SAFETY: a socket address of zeros is valid: family unspecified.
+    let mut sender: libc::sockaddr_in6 = unsafe { mem::zeroed() };
+    // SAFETY: a message header of zeros is valid: null pointers with lengths of zero. Its padding has no public name.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_name = ptr::from_mut(&mut sender).cast();
+    message.msg_namelen = mem::size_of_val(&sender) as libc::socklen_t;
+    message.msg_iov = &raw mut iov;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = control.0.len() as _;
+    // SAFETY: every pointer in `message` is to a live object that is borrowed by nobody else, with its own length beside it.
+    let len = check(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) })?;
+    let v6 = libc::c_int::from(sender.sin6_family) == libc::AF_INET6;
+    let mut info = Info {
+        len: usize::try_from(len).unwrap_or(0).min(buffer.len()),
+        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
+        source: v6.then(|| Ipv6Addr::from(sender.sin6_addr.s6_addr)),
+        ..Info::default()
+    };
+    // SAFETY: the kernel has set the control length to what it wrote into `control`, which lives until the end.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    while !header.is_null() {
+        // SAFETY: not null, and the CMSG functions return only headers that lie within the control buffer, aligned.
+        let (level, kind) = unsafe { ((*header).cmsg_level, (*header).cmsg_type) };
+        // SAFETY: as above, for each of these.
+        match (level, kind) {
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                let told = unsafe { data::<libc::in_pktinfo>(header) };
+                info.ifindex = told.and_then(|told| Ifindex::try_from(told.ipi_ifindex).ok());
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                let told = unsafe { data::<libc::in6_pktinfo>(header) };
+                info.destination = told.map(|told| Ipv6Addr::from(told.ipi6_addr.s6_addr));
+                info.ifindex = told.and_then(|told| Ifindex::try_from(told.ipi6_ifindex).ok());
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                let told = unsafe { data::<libc::c_int>(header) };
+                info.hops = told.and_then(|hops| u8::try_from(hops).ok());
+            }
+            _ => {}
+        }
+        // SAFETY: `header` is one of `message`, whose control buffer and length are still those that the kernel set.
+        header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
+    }
+    Ok(info)
+}
+
+/// What a control message carries, or `None` where it is too short for that.
+///
+/// # Safety
+/// `header` is one that `CMSG_FIRSTHDR` or `CMSG_NXTHDR` returned for a buffer that the kernel filled, and any bytes make
+/// a valid `T`.
+unsafe fn data<T: Copy>(header: *const libc::cmsghdr) -> Option<T> {
+    // SAFETY: the caller's promise; the length is compared before the bytes are read, and they need no alignment.
+    unsafe {
+        let need = libc::CMSG_LEN(mem::size_of::<T>() as libc::c_uint);
+        // `as _`: the length has another type with musl.
+        ((*header).cmsg_len >= need as _)
+            .then(|| libc::CMSG_DATA(header).cast::<T>().read_unaligned())
+    }
+}
+
+/// Sends an IPv6 datagram from an address of our choice, by an interface of our choice.
+pub(super) fn send_from(
+    fd: BorrowedFd<'_>,
+    source: Ipv6Addr,
+    destination: Ipv6Addr,
+    ifindex: Ifindex,
+    hops: u8,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let mut control = Control([0; 128]);
+    let mut iov = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: a socket address of zeros is valid.
+    let mut to: libc::sockaddr_in6 = unsafe { mem::zeroed() };
+    to.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+    to.sin6_addr.s6_addr = destination.octets();
+    to.sin6_scope_id = ifindex;
+    let from = libc::in6_pktinfo {
+        ipi6_addr: libc::in6_addr {
+            s6_addr: source.octets(),
+        },
+        ipi6_ifindex: ifindex as _,
+    };
+    let hops = libc::c_int::from(hops);
+    // SAFETY: a message header of zeros is valid.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_name = ptr::from_mut(&mut to).cast();
+    message.msg_namelen = mem::size_of_val(&to) as libc::socklen_t;
+    message.msg_iov = &raw mut iov;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    // SAFETY: CMSG_SPACE only reckons; both messages together are 64 bytes at most, which the buffer has. Headers come
+    // from the CMSG functions over that buffer, zeroed and aligned, and are written within it.
+    unsafe {
+        let room = libc::CMSG_SPACE(mem::size_of_val(&from) as libc::c_uint)
+            + libc::CMSG_SPACE(mem::size_of_val(&hops) as libc::c_uint);
+        message.msg_controllen = room as _;
+        let first = libc::CMSG_FIRSTHDR(&raw const message);
+        put(first, libc::IPV6_PKTINFO, from);
+        put(
+            libc::CMSG_NXTHDR(&raw const message, first),
+            libc::IPV6_HOPLIMIT,
+            hops,
+        );
+    }
+    // SAFETY: every pointer in `message` is to a live object with its own length beside it; the kernel only reads them.
+    check(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, 0) }).map(drop)
+}
+
+/// Writes one control message of IPv6; none where there is no room, that is, where `header` is null.
+///
+/// # Safety
+/// `header` is null, or aligned and followed by room for a `T`.
+unsafe fn put<T: Copy>(header: *mut libc::cmsghdr, kind: libc::c_int, value: T) {
+    if header.is_null() {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*header).cmsg_level = libc::IPPROTO_IPV6;
+        (*header).cmsg_type = kind;
+        (*header).cmsg_len = libc::CMSG_LEN(mem::size_of::<T>() as libc::c_uint) as _;
+        libc::CMSG_DATA(header).cast::<T>().write_unaligned(value);
+    }
+}
+
+/// Sends the first [`FRAMES`] of whole Ethernet frames by an interface in one system call. Returns how many went; an error
+/// only where the first did not.
+pub(super) fn send_frames<'a>(
+    fd: BorrowedFd<'_>,
+    ifindex: Ifindex,
+    frames: impl Iterator<Item = &'a [u8]>,
+) -> io::Result<usize> {
+    // SAFETY: zeros are valid for all three: null pointers with lengths of zero, an unspecified family.
+    let (mut to, mut iov, mut messages) = unsafe {
+        (
+            mem::zeroed::<[libc::sockaddr_ll; FRAMES]>(),
+            mem::zeroed::<[libc::iovec; FRAMES]>(),
+            mem::zeroed::<[libc::mmsghdr; FRAMES]>(),
+        )
+    };
+    let mut count: libc::c_uint = 0;
+    let slots = to.iter_mut().zip(&mut iov).zip(&mut messages);
+    for (((to, iov), message), frame) in slots.zip(frames) {
+        to.sll_family = libc::AF_PACKET as libc::c_ushort;
+        to.sll_ifindex = ifindex as libc::c_int;
+        // Kernels before 4.20 do not read it from the frame, and packet filters look at it. In network order both here
+        // and there.
+        if let Some(ethertype) = frame.get(12..).and_then(<[u8]>::first_chunk::<2>) {
+            to.sll_protocol = u16::from_ne_bytes(*ethertype);
+        }
+        iov.iov_base = frame.as_ptr().cast_mut().cast();
+        iov.iov_len = frame.len();
+        message.msg_hdr.msg_name = ptr::from_mut(to).cast();
+        message.msg_hdr.msg_namelen = mem::size_of_val(to) as libc::socklen_t;
+        message.msg_hdr.msg_iov = ptr::from_mut(iov);
+        message.msg_hdr.msg_iovlen = 1;
+        count += 1;
+    }
+    if count == 0 {
+        return Ok(0);
+    }
+    // The system call itself: musl's sendmmsg on 64 bits is a loop over sendmsg, because lengths in its msghdr are shorter
+    // than the kernel's; with the padding zero, as here, both read the same.
+    // SAFETY: the first `count` headers point at live objects with their own lengths beside them; the kernel writes
+    // nothing but `msg_len` of each.
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_sendmmsg,
+            fd.as_raw_fd(),
+            messages.as_mut_ptr(),
+            count,
+            0,
+        )
+    };
+    if sent < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(sent).unwrap_or(0))
 }
 
 // Netlink
@@ -27,18 +474,7 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 /// # Errors
 /// `ENOPROTOOPT` where the kernel is older than the option.
 pub fn set_netlink_option(socket: BorrowedFd<'_>, option: libc::c_int) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the pointer and the length are those of a live integer, which the kernel only reads.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_NETLINK,
-            option,
-            (&raw const on).cast(),
-            size_of_val(&on) as libc::socklen_t,
-        )
-    })
-    .map(drop)
+    set_option(socket, libc::SOL_NETLINK, option, 1)
 }
 
 /// Waits until there is something to read, at most this long (whole milliseconds, rounded up). False if there is not, or a signal came.
@@ -142,18 +578,7 @@ pub struct Passed {
 /// # Errors
 /// Those of `setsockopt`.
 pub fn set_timestamps(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the pointer and the length are those of a live integer, which the kernel only reads.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_TIMESTAMPNS,
-            (&raw const on).cast(),
-            size_of_val(&on) as libc::socklen_t,
-        )
-    })
-    .map(drop)
+    set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
 }
 
 /// Receives one frame from a packet socket.

@@ -1,121 +1,282 @@
 //! The virtual router protocol as a pure function of (state, event, now) → actions.
 //!
-//! The caller waits for exactly one thing, gives it to [`Engine::handle`](#), carries out every [`Action`] in order, asks for
-//! the next deadline, and only then waits again. An early [`Event::Deadline`] is harmless. Nothing in here knows sockets,
-//! clocks or the kernel.
+//! The caller waits for exactly one thing, gives it to [`Engine::handle`], carries out every [`Action`] in order, asks for
+//! the next [`deadline`](Engine::deadline), and only then waits again. Nothing in here knows sockets, clocks or the kernel.
+//!
+//! What the caller has to keep to:
+//!
+//! - An [`Event::Interface`] for every name of [`Engine::interfaces`], at start and whenever something about it changes,
+//!   also for one that does not exist (`index: None`). No virtual router starts before all of its interfaces are known.
+//! - Datagrams that have already come in go before an [`Event::Deadline`], so that a process that slept does not take over
+//!   from a master that spoke meanwhile. An early deadline is harmless.
+//! - After the actions of a [`reload`](Engine::reload) are carried out: [`Engine::forget_removed`].
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod announce;
+mod event;
+mod instance;
+mod link;
+mod note;
+mod receive;
+mod stats;
+mod track;
 
-use crate::name::{IfName, Ifindex, Priority};
+pub use event::{Action, Datagram, Event, Id, Interface, State, Told};
+pub use instance::{Heard, Instance};
+pub use note::Note;
+pub use receive::{Reading, Rejection};
+pub use stats::Stats;
+pub use track::Faults;
 
-/// Names one virtual router of an engine; never used again for another one, also across reloads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id(pub u32);
+use core::net::IpAddr;
 
-/// Something happened.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// The time that the engine asked to be woken at has come; too early is harmless.
-    Deadline,
-    /// A datagram of protocol 112 came in.
-    Datagram(Datagram<'a>),
-    /// An interface appeared, disappeared, or changed its carrier or addresses.
-    Interface(Interface<'a>),
-    /// Orderly stop: resign and release everything.
-    Stop,
+use crate::model::{self, Model, Peering};
+use crate::name::{Family, IfName, Ifindex, Vrid};
+use crate::time::Instant;
+use instance::Input;
+use link::{Link, Links};
+
+/// All virtual routers of a configuration.
+#[derive(Debug)]
+pub struct Engine {
+    /// In the order of their [`Id`].
+    instances: Vec<Instance>,
+    /// Gone from the configuration, but their last actions are not yet carried out.
+    removed: Vec<Instance>,
+    /// To whom a datagram goes; sorted.
+    routes: Vec<(Route, usize)>,
+    links: Links,
+    next: u32,
+    /// When `vrrp_startup_delay` ends; until then nobody starts.
+    start_at: Option<Instant>,
+    stopped: bool,
+    unknown_vrids: u64,
 }
 
-/// A received datagram, its IP header already taken apart.
-#[derive(Clone, Copy, Debug)]
-pub struct Datagram<'a> {
-    /// Where it came in.
-    pub ifindex: Ifindex,
-    /// Who sent it.
-    pub source: IpAddr,
-    /// To whom: a multicast group or our own address.
-    pub destination: IpAddr,
-    /// TTL or hop limit.
-    pub hops: u8,
-    /// The message of protocol 112.
-    pub payload: &'a [u8],
+/// What an advert is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Route {
+    ifindex: Ifindex,
+    family: Family,
+    vrid: Vrid,
 }
 
-/// An interface as the protocol sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interface<'a> {
-    /// Its name.
-    pub name: &'a IfName,
-    /// Its index; `None` when it does not exist.
-    pub index: Option<Ifindex>,
-    /// Administratively up, with carrier.
-    pub up: bool,
-    /// Its first IPv4 address that is no virtual one.
-    pub v4: Option<Ipv4Addr>,
-    /// Its link-local IPv6 address, no longer tentative.
-    pub v6: Option<Ipv6Addr>,
+impl Engine {
+    /// Nothing is started: every instance is in [`State::Init`] until it hears of its interfaces.
+    #[must_use]
+    pub fn new(model: &Model, now: Instant) -> Self {
+        let delay = model.global.startup_delay;
+        let mut engine = Self {
+            instances: Vec::with_capacity(model.instances.len()),
+            removed: Vec::new(),
+            routes: Vec::with_capacity(model.instances.len()),
+            links: Links::default(),
+            next: 0,
+            start_at: (!delay.is_zero()).then(|| now + delay),
+            stopped: false,
+            unknown_vrids: 0,
+        };
+        for config in &model.instances {
+            engine.add(config, now);
+        }
+        engine
+    }
+
+    fn add(&mut self, config: &model::Instance, now: Instant) {
+        let id = Id(self.next);
+        self.next = self.next.saturating_add(1);
+        self.instances.push(Instance::new(id, config, now));
+    }
+
+    /// The names of the interfaces that the caller has to tell about.
+    pub fn interfaces(&self) -> impl Iterator<Item = &IfName> {
+        self.instances.iter().flat_map(link::needs)
+    }
+
+    /// Something happened. `out` is the caller's to reuse: in the steady state nothing is allocated.
+    pub fn handle(&mut self, event: Event<'_>, now: Instant, out: &mut Vec<Action>) {
+        if self.stopped {
+            return;
+        }
+        match event {
+            Event::Deadline => self.tick(now, out),
+            Event::Datagram(datagram) => match self.addressee(&datagram) {
+                Some(instance) => instance.receive(&datagram, now, out),
+                None => self.unknown_vrids = self.unknown_vrids.saturating_add(1),
+            },
+            Event::Interface(interface) => self.observe(interface, now, out),
+            Event::Stop => {
+                self.stopped = true;
+                for instance in &mut self.instances {
+                    instance.step(Input::Stop(Told::Stop), now, out);
+                }
+            }
+        }
+    }
+
+    /// When to call with [`Event::Deadline`]; `None` is never.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let instances = self.instances.iter().filter_map(Instance::deadline);
+        instances.chain(self.start_at).min()
+    }
+
+    fn tick(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.start_at.take_if(|at| *at <= now).is_some() {
+            for instance in &mut self.instances {
+                link::observe(instance, &self.links, true, now, out);
+            }
+        }
+        for instance in &mut self.instances {
+            if instance.deadline().is_some_and(|at| at <= now) {
+                instance.step(Input::Tick, now, out);
+            }
+        }
+    }
+
+    /// An instance of its VRID on its interface; of several (unicast with disjoint peers) the one that it was meant for.
+    fn addressee(&mut self, datagram: &Datagram<'_>) -> Option<&mut Instance> {
+        let route = Route {
+            ifindex: datagram.ifindex,
+            family: Family::of(datagram.source),
+            vrid: Vrid::new(*datagram.payload.get(1)?)?,
+        };
+        let first = self.routes.partition_point(|(other, _)| *other < route);
+        let same = self.routes.get(first..).unwrap_or_default().iter();
+        let mut same = same
+            .take_while(|(other, _)| *other == route)
+            .map(|(_, at)| *at);
+        let meant = |at: &usize| {
+            let instance = self.instances.get(*at);
+            instance.is_some_and(|instance| is_meant(instance, datagram))
+        };
+        let at = same.clone().find(meant).or_else(|| same.next())?;
+        self.instances.get_mut(at)
+    }
+
+    fn observe(&mut self, interface: Interface<'_>, now: Instant, out: &mut Vec<Action>) {
+        let new = Link::from(interface);
+        let old = self.links.get(interface.name);
+        if old == Some(&new) {
+            return;
+        }
+        let old = old.and_then(|old| old.index);
+        if old.is_some() && new.index.is_some() && old != new.index {
+            // Made anew under its old name: whatever was on it is gone.
+            self.change(interface.name, Link::default(), now, out);
+        }
+        self.change(interface.name, new, now, out);
+        self.route();
+    }
+
+    fn change(&mut self, name: &IfName, link: Link, now: Instant, out: &mut Vec<Action>) {
+        self.links.set(name, link);
+        for instance in &mut self.instances {
+            if link::needs(instance).any(|needed| needed == name) {
+                link::observe(instance, &self.links, self.start_at.is_none(), now, out);
+            }
+        }
+    }
+
+    fn route(&mut self) {
+        self.routes.clear();
+        let instances = self.instances.iter().enumerate();
+        self.routes.extend(instances.filter_map(|(at, instance)| {
+            let route = Route {
+                ifindex: instance.ifindex()?,
+                family: instance.config().family,
+                vrid: instance.config().vrid,
+            };
+            Some((route, at))
+        }));
+        self.routes.sort_unstable();
+    }
+
+    /// Another configuration, by identity: whom nothing changed for does not notice. Those that are gone can still be asked
+    /// for with [`Self::get`] until [`Self::forget_removed`].
+    pub fn reload(&mut self, model: &Model, now: Instant, out: &mut Vec<Action>) {
+        if self.stopped {
+            return;
+        }
+        let wanted = |instance: &Instance| {
+            let mut configs = model.instances.iter();
+            configs.any(|config| same_router(instance.config(), config))
+        };
+        for mut gone in self.instances.extract_if(.., |instance| !wanted(instance)) {
+            let told = match gone.config().notify.deleted {
+                Some(_) => Told::Deleted,
+                None => Told::Fault,
+            };
+            out.push(gone.say(Note::Removed));
+            gone.step(Input::Stop(told), now, out);
+            self.removed.push(gone);
+        }
+        for config in &model.instances {
+            let mut instances = self.instances.iter_mut();
+            match instances.find(|instance| same_router(instance.config(), config)) {
+                Some(instance) => instance.reconfigure(config, now, out),
+                None => self.add(config, now),
+            }
+        }
+        for instance in &mut self.instances {
+            link::observe(instance, &self.links, self.start_at.is_none(), now, out);
+        }
+        self.route();
+    }
+
+    /// What a reload removed is over and done with.
+    pub fn forget_removed(&mut self) {
+        self.removed = Vec::new();
+    }
+
+    /// One of them, also one that a reload has just removed.
+    #[must_use]
+    pub fn get(&self, id: Id) -> Option<&Instance> {
+        match self.instances.binary_search_by_key(&id, Instance::id) {
+            Ok(at) => self.instances.get(at),
+            Err(_) => self.removed.iter().find(|instance| instance.id() == id),
+        }
+    }
+
+    /// All of them, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Id, &Instance)> {
+        self.instances
+            .iter()
+            .map(|instance| (instance.id(), instance))
+    }
+
+    /// Adverts for virtual routers that are not ours.
+    #[must_use]
+    pub const fn unknown_vrids(&self) -> u64 {
+        self.unknown_vrids
+    }
+
+    /// Starts counting anew.
+    pub fn clear_stats(&mut self) {
+        self.unknown_vrids = 0;
+        self.instances.iter_mut().for_each(Instance::clear_stats);
+    }
 }
 
-/// What the caller has to do, in the order given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send one advertisement to each receiver; the message is built when it is sent.
-    Advertise {
-        /// Of which virtual router.
-        id: Id,
-        /// Its effective priority, or zero to resign.
-        priority: Priority,
-    },
-    /// Put its addresses, routes and rules in place.
-    Acquire(Id),
-    /// Take them away.
-    Release(Id),
-    /// Send gratuitous ARPs and neighbour advertisements: `repeat` times for every address.
-    Announce {
-        /// Of which virtual router.
-        id: Id,
-        /// Packets per address.
-        repeat: u32,
-    },
-    /// Tell the world: scripts, FIFO, mail.
-    Notify {
-        /// Of which virtual router.
-        id: Id,
-        /// What it has become.
-        state: Told,
-        /// Its effective priority.
-        priority: Priority,
-    },
+fn is_meant(instance: &Instance, datagram: &Datagram<'_>) -> bool {
+    match &instance.config().peering {
+        Peering::Multicast(_) => datagram.destination.is_multicast(),
+        Peering::Unicast { peers, .. } => {
+            let from = |source: IpAddr| peers.iter().any(|peer| peer.ip == source);
+            !datagram.destination.is_multicast() && from(datagram.source)
+        }
+    }
 }
 
-/// State of a virtual router, with keepalived's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum State {
-    /// Not yet started.
-    Init = 0,
-    /// RFC 9568: Backup.
-    Backup = 1,
-    /// RFC 9568: Active.
-    Master = 2,
-    /// Something it needs is missing.
-    Fault = 3,
-}
-
-/// What notify scripts and FIFOs are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// It became master.
-    Master,
-    /// It became backup.
-    Backup,
-    /// It went into fault.
-    Fault,
-    /// The daemon stops.
-    Stop,
-    /// A reload removed it.
-    Deleted,
-    /// As master it received an advert of lower priority.
-    LowerPriority,
-    /// Its effective priority changed.
-    PriorityChanged,
+/// Whether two configurations mean the same virtual router; its name is no part of that.
+fn same_router(a: &model::Instance, b: &model::Instance) -> bool {
+    let peering = match (&a.peering, &b.peering) {
+        (Peering::Multicast(a), Peering::Multicast(b)) => a == b,
+        (Peering::Unicast { .. }, Peering::Unicast { .. }) => a.source == b.source,
+        _ => false,
+    };
+    peering
+        && a.vrid == b.vrid
+        && a.family == b.family
+        && a.interface == b.interface
+        && a.vmac == b.vmac
 }

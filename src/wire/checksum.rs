@@ -2,10 +2,10 @@
 
 use core::net::IpAddr;
 
-/// IP protocol number of VRRP (RFC 9568 section 5.1.1.4).
-const VRRP: u8 = 112;
+use super::ip::VRRP;
 
-/// A running one's complement sum; pieces may have any length but only the last an odd one.
+/// A running one's complement sum; only the last piece may have an odd length, and none may be longer than 64 KiB, which
+/// is what a datagram holds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Checksum(u32);
 

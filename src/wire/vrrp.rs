@@ -22,9 +22,14 @@ use crate::time::Centis;
 const ADVERTISEMENT: u8 = 1;
 const HEADER: usize = 8;
 const AUTH_DATA: usize = 8;
+/// The twelve bits of an interval in version 3, which are also the longest one.
+const INTERVAL_V3: u16 = 0x0fff;
 
 /// The longest message: 255 IPv6 addresses.
 pub const MAX_LEN: usize = HEADER + 255 * 16;
+
+/// The longest message over IPv4: 255 addresses and authentication data.
+pub const MAX_LEN_V4: usize = HEADER + 255 * 4 + AUTH_DATA;
 
 /// Why bytes are no advertisement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +146,8 @@ impl<'a> Advert<'a> {
     pub fn interval(&self) -> Centis {
         match self.version {
             Version::V2 => Centis::from_secs(self.at(5)),
-            Version::V3 => Centis(u16::from_be_bytes([self.at(4), self.at(5)]) & 0x0fff),
+            // The four bits in front are reserved and to be ignored (RFC 9568 section 5.2.6).
+            Version::V3 => Centis(u16::from_be_bytes([self.at(4), self.at(5)]) & INTERVAL_V3),
         }
     }
 
@@ -211,7 +217,8 @@ pub struct AdvertRepr<'a> {
     pub auth_type: u8,
     /// Authentication data, version 2 over IPv4 only.
     pub auth_data: [u8; AUTH_DATA],
-    /// Interval; whole seconds in version 2.
+    /// Interval; one that the version cannot say goes out as the next that it can: version 2 has whole seconds up to 255,
+    /// version 3 centiseconds up to 4095.
     pub interval: Centis,
     /// Family of the addresses.
     pub family: Family,
@@ -249,7 +256,7 @@ impl AdvertRepr<'_> {
                 self.auth_type,
                 u8::try_from(self.interval.0.div_ceil(100)).unwrap_or(u8::MAX),
             ],
-            Version::V3 => (self.interval.0 & 0x0fff).to_be_bytes(),
+            Version::V3 => self.interval.0.min(INTERVAL_V3).to_be_bytes(),
         };
         let count = u8::try_from(self.said().count()).unwrap_or(u8::MAX);
         *head = [

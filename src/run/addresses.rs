@@ -1,0 +1,106 @@
+//! Which addresses are to be where.
+
+use core::net::{IpAddr, Ipv4Addr};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::world::World;
+use crate::io::address::{self, Assignment, Key};
+use crate::io::link::Link;
+use crate::model::{Address, Broadcast, Model};
+use crate::name::IfName;
+use crate::vrrp::{Engine, Instance};
+
+/// What a configuration says about addresses beyond what its virtual routers hold.
+#[derive(Debug, Default)]
+pub struct Desired {
+    statics: Vec<Address>,
+    virtual_ones: BTreeSet<IpAddr>,
+}
+
+impl Desired {
+    /// What a configuration wants.
+    #[must_use]
+    pub fn of(model: &Model) -> Self {
+        let virtual_ones = model.instances.iter().flat_map(|i| i.addresses.iter().chain(&i.excluded));
+        Self { statics: model.statics.addresses.clone(), virtual_ones: virtual_ones.map(|a| a.ip).collect() }
+    }
+
+    /// Addresses that come and go with virtual routers.
+    #[must_use]
+    pub const fn virtual_ones(&self) -> &BTreeSet<IpAddr> {
+        &self.virtual_ones
+    }
+
+    /// Whether an address that is there may be of our making.
+    #[must_use]
+    pub fn may_be(&self, ip: IpAddr) -> bool {
+        self.virtual_ones.contains(&ip) || self.statics.iter().any(|address| address.ip == ip)
+    }
+
+    /// What is to be there now: the static addresses, and those of every virtual router that holds its own. One whose interface
+    /// does not exist is left out until it does.
+    #[must_use]
+    pub fn now(&self, engine: &Engine, world: &World) -> BTreeMap<Key, Assignment> {
+        let statics = self.statics.iter().filter_map(|address| Some((world.link_named(address.dev.as_ref()?)?, address)));
+        let holders = engine.iter().filter(|(_, instance)| instance.owns_addresses());
+        let held = holders.flat_map(|(_, instance)| self.places(instance, world));
+        let all = statics.chain(held).map(|(link, address)| assignment(link, address));
+        all.map(|wanted| (wanted.key(), wanted)).collect()
+    }
+
+    /// The addresses of a virtual router beside the links that they go on.
+    pub fn places<'a>(
+        &self,
+        instance: &'a Instance,
+        world: &'a World,
+    ) -> impl Iterator<Item = (&'a Link, &'a Address)> + use<'a> {
+        let config = instance.config();
+        let link = |dev: &Option<IfName>| world.link_named(dev.as_ref().unwrap_or(&config.interface));
+        let all = config.addresses.iter().chain(&config.excluded);
+        all.filter_map(move |address| Some((link(&address.dev)?, address)))
+    }
+}
+
+/// An address of the configuration as the kernel is to have it on a link.
+fn assignment(link: &Link, address: &Address) -> Assignment {
+    let label = address.label.as_deref().unwrap_or(link.name.as_str());
+    Assignment {
+        prefix: address.peer.map_or(address.prefix, |(_, prefix)| prefix),
+        broadcast: address.broadcast.and_then(|broadcast| resolve(broadcast, address.ip, address.prefix)),
+        scope: address.scope.unwrap_or(0),
+        label: address.ip.is_ipv4().then(|| heapless::String::try_from(label).ok()).flatten(),
+        peer: address.peer.map(|(peer, _)| peer),
+        flags: address.flags,
+        preferred: address.preferred.unwrap_or(address::FOR_EVER),
+        ..Assignment::new(link.index, address.ip, address.prefix)
+    }
+}
+
+/// The broadcast address of a subnet; none for a prefix without host bits to set (RFC 3021).
+fn resolve(broadcast: Broadcast, ip: IpAddr, prefix: u8) -> Option<Ipv4Addr> {
+    let IpAddr::V4(ip) = ip else { return None };
+    let hosts = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+    match broadcast {
+        Broadcast::At(given) => Some(given),
+        _ if prefix > 30 => None,
+        Broadcast::Ones => Some(Ipv4Addr::from_bits(ip.to_bits() | hosts)),
+        Broadcast::Zeros => Some(Ipv4Addr::from_bits(ip.to_bits() & !hosts)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_broadcast_address_has_all_host_bits_one_or_zero() {
+        let ip = "10.1.2.3".parse().unwrap();
+        let shown = |b, prefix| resolve(b, ip, prefix).map(|ip| ip.to_string());
+        assert_eq!(shown(Broadcast::Ones, 24).as_deref(), Some("10.1.2.255"));
+        assert_eq!(shown(Broadcast::Zeros, 16).as_deref(), Some("10.1.0.0"));
+        assert_eq!(shown(Broadcast::Ones, 0).as_deref(), Some("255.255.255.255"));
+        assert_eq!(shown(Broadcast::Ones, 31), None);
+        assert_eq!(shown(Broadcast::Ones, 32), None);
+        assert_eq!(shown(Broadcast::At(Ipv4Addr::new(1, 2, 3, 4)), 32).as_deref(), Some("1.2.3.4"));
+    }
+}

@@ -1,0 +1,385 @@
+//! The files that signals ask for, in keepalived's words: `keepalived.json`, `keepalived.stats`, `keepalived.data`.
+//!
+//! LuCI and the Prometheus exporters read them. Each is written beside its place and moved there, so that nobody ever reads
+//! half a file.
+
+use core::fmt::{self, Display, Write};
+use core::time::Duration;
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::json::Json;
+use crate::model::{Address, Auth, Command, Global, Model, Wish};
+use crate::name::IfName;
+use crate::time::Instant;
+use crate::vrrp::{Engine, Instance, State, Stats};
+
+/// The clock of the engine beside the clock on the wall, read together.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// Of the engine.
+    pub now: Instant,
+    /// On the wall, since 1970.
+    pub wall: Duration,
+}
+
+impl Clock {
+    /// Reads both.
+    #[must_use]
+    pub fn read(now: Instant) -> Self {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self { now, wall: wall.unwrap_or_default() }
+    }
+
+    fn at(&self, then: Instant) -> Duration {
+        self.wall.saturating_sub(self.now.since(then))
+    }
+}
+
+/// One of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Everything, for people.
+    Data,
+    /// Counters, for people.
+    Stats,
+    /// Everything, for programs.
+    Json,
+}
+
+impl Report {
+    /// Where it goes: as configured, else keepalived's name in `TMPDIR` or `/tmp`.
+    #[must_use]
+    pub fn path(self, global: &Global) -> PathBuf {
+        let (configured, extension) = match self {
+            Self::Data => (&global.files.state, "data"),
+            Self::Stats => (&global.files.stats, "stats"),
+            Self::Json => (&global.files.json, "json"),
+        };
+        let directory = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let instance = global.instance.as_ref().filter(|_| global.files.with_instance);
+        let name = match instance {
+            Some(instance) => format!("keepalived.{instance}.{extension}"),
+            None => format!("keepalived.{extension}"),
+        };
+        configured.as_ref().map_or_else(|| directory.join(&name), PathBuf::from)
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// What the file system refused; the file that was there before is then untouched.
+    pub fn write(self, engine: &Engine, model: &Model, clock: Clock) -> io::Result<()> {
+        let path = self.path(&model.global);
+        replace(&path, model.global.umask.unwrap_or(0o177), |out| match self {
+            Self::Data => data(out, engine, model, clock),
+            Self::Stats => stats(out, engine),
+            Self::Json => json(out, engine, model, clock),
+        })
+    }
+}
+
+/// Writes a file beside `path` and moves it there. The name in between is new and ours (`O_EXCL`), because `/tmp` belongs to
+/// everybody.
+fn replace(path: &Path, umask: u32, fill: impl FnOnce(&mut dyn Write) -> fmt::Result) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let mut open = OpenOptions::new();
+    open.write(true).create_new(true).mode(0o666 & !umask);
+    let file = match open.open(&beside) {
+        // Left by an earlier process of the same id that died half-way.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(&beside)?;
+            open.open(&beside)?
+        }
+        other => other?,
+    };
+    let mut out = Adapter { to: BufWriter::new(file), failed: None };
+    let written = fill(&mut out).and_then(|()| out.write_str("")).map_err(|_| ());
+    let flushed = match (written, out.failed.take()) {
+        (_, Some(error)) => Err(error),
+        _ => io::Write::flush(&mut out.to),
+    };
+    let done = flushed.and_then(|()| fs::rename(&beside, path));
+    if done.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    done
+}
+
+/// [`fmt::Write`] over a file, keeping the error that `fmt` has no place for.
+struct Adapter<W> {
+    to: W,
+    failed: Option<io::Error>,
+}
+
+impl<W: io::Write> Write for Adapter<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.to.write_all(text.as_bytes()).map_err(|error| {
+            self.failed = Some(error);
+            fmt::Error
+        })
+    }
+}
+
+/// A time on the wall as seconds with six decimals.
+struct Seconds(Duration);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}", self.0.as_secs(), self.0.subsec_micros())
+    }
+}
+
+/// An address line as keepalived prints it: `10.0.0.1/24 dev eth0 scope global set`.
+struct Line<'a> {
+    address: &'a Address,
+    interface: &'a IfName,
+    set: bool,
+}
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Address { ip, prefix, scope, label, .. } = self.address;
+        let dev = self.address.dev.as_ref().unwrap_or(self.interface);
+        write!(f, "{ip}")?;
+        if *prefix != self.address.family().address_len() as u8 * 8 {
+            write!(f, "/{prefix}")?;
+        }
+        write!(f, " dev {dev} scope {}", Scope(scope.unwrap_or(0)))?;
+        if let Some(label) = label {
+            write!(f, " label {label}")?;
+        }
+        if self.set { f.write_str(" set") } else { Ok(()) }
+    }
+}
+
+/// Scope of an address by name (`rtnetlink(7)`).
+struct Scope(u8);
+
+impl Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("global"),
+            200 => f.write_str("site"),
+            253 => f.write_str("link"),
+            254 => f.write_str("host"),
+            255 => f.write_str("nowhere"),
+            other => write!(f, "{other}"),
+        }
+    }
+}
+
+/// A command as keepalived prints it: every word in single quotes.
+struct Quoted<'a>(&'a Command);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, word) in self.0.words.iter().enumerate() {
+            write!(f, "{}'{word}'", if i == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
+fn lines<'a>(instance: &'a Instance, addresses: &'a [Address]) -> impl Iterator<Item = Line<'a>> {
+    let interface = &instance.config().interface;
+    addresses.iter().map(move |address| Line { address, interface, set: instance.owns_addresses() })
+}
+
+const fn state_name(state: State) -> &'static str {
+    match state {
+        State::Init => "INIT",
+        State::Backup => "BACKUP",
+        State::Master => "MASTER",
+        State::Fault => "FAULT",
+    }
+}
+
+/// The counters of the JSON file by their names.
+fn counters(stats: &Stats) -> [(&'static str, u64); 14] {
+    [
+        ("advert_rcvd", stats.advert_rcvd),
+        ("advert_sent", stats.advert_sent),
+        ("become_master", stats.become_master),
+        ("release_master", stats.release_master),
+        ("packet_len_err", stats.packet_len_err),
+        ("advert_interval_err", stats.advert_interval_err),
+        ("ip_ttl_err", stats.ip_ttl_err),
+        ("invalid_type_rcvd", stats.invalid_type_rcvd),
+        ("addr_list_err", stats.addr_list_err),
+        ("invalid_authtype", stats.invalid_authtype),
+        ("authtype_mismatch", stats.authtype_mismatch),
+        ("auth_failure", stats.auth_failure),
+        ("pri_zero_rcvd", stats.pri_zero_rcvd),
+        ("pri_zero_sent", stats.pri_zero_sent),
+    ]
+}
+
+/// `json_version 1` is a list, which LuCI reads; 2 is an object around it.
+fn json(out: &mut dyn Write, engine: &Engine, model: &Model, clock: Clock) -> fmt::Result {
+    if model.global.json_version == 2 {
+        out.write_str("{\"vrrp\":")?;
+        instances(out, engine, clock)?;
+        return out.write_char('}');
+    }
+    instances(out, engine, clock)
+}
+
+fn instances(out: &mut dyn Write, engine: &Engine, clock: Clock) -> fmt::Result {
+    Json::new(out).list(|list| {
+        engine.iter().try_for_each(|(_, instance)| {
+            list.object(|entry| {
+                entry.member("data", |data| instance_data(data, instance, clock))?;
+                entry.member("stats", |stats| {
+                    counters(instance.stats()).into_iter().try_for_each(|(name, count)| stats.number(name, count))
+                })
+            })
+        })
+    })
+}
+
+fn instance_data(data: &mut Json<'_>, instance: &Instance, clock: Clock) -> fmt::Result {
+    let config = instance.config();
+    let announcing = &config.announcing;
+    data.text("iname", &config.name)?;
+    data.number("dont_track_primary", u8::from(!config.track_primary))?;
+    data.number("skip_check_adv_addr", u8::from(config.skip_check_adv_addr))?;
+    data.number("strict_mode", u8::from(config.strict))?;
+    data.text("vmac_ifname", "")?;
+    data.text("ifp_ifname", config.interface.as_str())?;
+    data.number("master_priority", instance.master().map_or(0, |master| master.priority))?;
+    data.number("last_transition", Seconds(clock.at(instance.since())))?;
+    data.number("garp_delay", announcing.delay.as_secs_f32())?;
+    data.number("garp_refresh", announcing.refresh.as_secs_f32())?;
+    data.number("garp_rep", announcing.repeat)?;
+    data.number("garp_refresh_rep", announcing.refresh_repeat)?;
+    data.number("garp_lower_prio_delay", announcing.lower_delay.as_secs_f32())?;
+    data.number("garp_lower_prio_rep", announcing.lower_repeat)?;
+    data.number("lower_prio_no_advert", u8::from(config.lower_prio_no_advert))?;
+    data.number("higher_prio_send_advert", u8::from(config.higher_prio_send_advert))?;
+    data.number("vrid", config.vrid)?;
+    data.number("base_priority", config.priority)?;
+    data.number("effective_priority", instance.priority())?;
+    data.boolean("vipset", instance.owns_addresses())?;
+    data.boolean("promote_secondaries", config.promote_secondaries)?;
+    data.number("adver_int", config.interval)?;
+    data.number("master_adver_int", instance.master().map_or(config.interval, |master| master.interval))?;
+    data.number("accept", u8::from(config.accept))?;
+    data.boolean("nopreempt", !config.preempt)?;
+    data.number("preempt_delay", config.preempt_delay.as_secs_f32())?;
+    data.number("state", instance.state() as u8)?;
+    data.number("wantstate", wanted(instance) as u8)?;
+    data.number("version", config.version)?;
+    data.boolean("smtp_alert", config.notify.mail.unwrap_or(false))?;
+    data.boolean("notify_deleted", config.notify.deleted.is_some())?;
+    let scripts = [
+        ("script_backup", &config.notify.backup),
+        ("script_master", &config.notify.master),
+        ("script_fault", &config.notify.fault),
+        ("script_stop", &config.notify.stop),
+        ("script", &config.notify.any),
+        ("script_master_rx_lower_pri", &config.notify.lower_priority),
+    ];
+    for (key, command) in scripts {
+        if let Some(command) = command {
+            data.text(key, &Quoted(command).to_string())?;
+        }
+    }
+    data.array("vips", lines(instance, &config.addresses))?;
+    data.array("evips", lines(instance, &config.excluded))?;
+    // The password itself is nobody's business: keepalived masks it from 2.4.0 on.
+    data.number(
+        "auth_type",
+        match config.auth {
+            Auth::None => 0,
+            Auth::Pass(_) => 1,
+            Auth::Ah(_) => 2,
+        },
+    )
+}
+
+/// What the instance is after: what it is, or what it was configured to begin with.
+fn wanted(instance: &Instance) -> State {
+    match (instance.state(), instance.config().wish) {
+        (state @ (State::Master | State::Backup), _) => state,
+        (_, Wish::Master) => State::Master,
+        (_, Wish::Backup) => State::Backup,
+    }
+}
+
+fn stats(out: &mut dyn Write, engine: &Engine) -> fmt::Result {
+    for (_, instance) in engine.iter() {
+        let s = instance.stats();
+        writeln!(out, "VRRP Instance: {}", instance.config().name)?;
+        section(out, "Advertisements", &[("Received", s.advert_rcvd), ("Sent", s.advert_sent)])?;
+        writeln!(out, "  Became master: {}", s.become_master)?;
+        writeln!(out, "  Released master: {}", s.release_master)?;
+        let packet = [
+            ("Length", s.packet_len_err),
+            ("TTL", s.ip_ttl_err),
+            ("Invalid Type", s.invalid_type_rcvd),
+            ("Advertisement Interval", s.advert_interval_err),
+            ("Address List", s.addr_list_err),
+        ];
+        section(out, "Packet Errors", &packet)?;
+        let authentication =
+            [("Invalid Type", s.invalid_authtype), ("Type Mismatch", s.authtype_mismatch), ("Failure", s.auth_failure)];
+        section(out, "Authentication Errors", &authentication)?;
+        section(out, "Priority Zero", &[("Received", s.pri_zero_rcvd), ("Sent", s.pri_zero_sent)])?;
+    }
+    Ok(())
+}
+
+fn section(out: &mut dyn Write, title: &str, counts: &[(&str, u64)]) -> fmt::Result {
+    writeln!(out, "  {title}:")?;
+    counts.iter().try_for_each(|(name, count)| writeln!(out, "    {name}: {count}"))
+}
+
+fn data(out: &mut dyn Write, engine: &Engine, model: &Model, clock: Clock) -> fmt::Result {
+    let global = &model.global;
+    writeln!(out, "------< Global definitions >------")?;
+    writeln!(out, " Router ID = {}", global.router_id.as_deref().unwrap_or("(host name)"))?;
+    writeln!(out, " VRRP IPv4 mcast group = {}", global.group4)?;
+    writeln!(out, " VRRP IPv6 mcast group = {}", global.group6)?;
+    writeln!(out, " VRRP default protocol version = {}", global.version)?;
+    writeln!(out, " Dynamic interfaces = {}", global.dynamic_interfaces)?;
+    writeln!(out, " Script security {}", if global.script_security { "enabled" } else { "disabled" })?;
+    writeln!(out, "------< VRRP Topology >------")?;
+    for (_, instance) in engine.iter() {
+        let config = instance.config();
+        writeln!(out, " VRRP Instance = {}", config.name)?;
+        writeln!(out, "   VRRP Version = {}", config.version)?;
+        writeln!(out, "   State = {}", state_name(instance.state()))?;
+        writeln!(out, "   Wantstate = {}", state_name(wanted(instance)))?;
+        writeln!(out, "   Last transition = {}", Seconds(clock.at(instance.since())))?;
+        writeln!(out, "   Interface = {}", config.interface)?;
+        match instance.source() {
+            Some(source) => writeln!(out, "   Using src_ip = {source}")?,
+            None => writeln!(out, "   Using src_ip = (none)")?,
+        }
+        if let Some(master) = instance.master() {
+            writeln!(out, "   Master router = {}", master.address)?;
+            writeln!(out, "   Master priority = {}", master.priority)?;
+        }
+        writeln!(out, "   Virtual Router ID = {}", config.vrid)?;
+        writeln!(out, "   Priority = {}", config.priority)?;
+        writeln!(out, "   Effective priority = {}", instance.priority())?;
+        writeln!(out, "   Advert interval = {} sec", config.interval)?;
+        writeln!(out, "   Preempt = {}", if config.preempt { "enabled" } else { "disabled" })?;
+        if !config.preempt_delay.is_zero() {
+            writeln!(out, "   Preempt delay = {} sec", config.preempt_delay.as_secs_f32())?;
+        }
+        writeln!(out, "   Virtual IP ({}):", config.addresses.len())?;
+        lines(instance, &config.addresses).try_for_each(|line| writeln!(out, "     {line}"))?;
+        if !config.excluded.is_empty() {
+            writeln!(out, "   Virtual IP Excluded ({}):", config.excluded.len())?;
+            lines(instance, &config.excluded).try_for_each(|line| writeln!(out, "     {line}"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,405 @@
+//! The VRRP process: what its engine decides, carried out on this host.
+//!
+//! Adverts leave at once. Whatever else follows from an event queues in its order (addresses, announcements, scripts) and is
+//! worked off in portions, between which adverts are heard and sent: taking over 4,000 addresses must not cost the
+//! mastership of them. Addresses are not changed by command but by difference: what the engine wants to be there against
+//! what the kernel says is there.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+
+use super::addresses::Desired;
+use super::announcer::{Announcer, Burst};
+use super::notifier::Notifier;
+use super::reactor::{Source, now};
+use super::reconcile::{self, Step};
+use super::sockets::Sockets;
+use super::world::World;
+use crate::error::Chain;
+use crate::io::address::{self, Key};
+use crate::io::error::NetError;
+use crate::io::frame::FrameSocket;
+use crate::io::monitor::{Change, Monitor};
+use crate::io::netlink::{Batch, Netlink};
+use crate::model::Model;
+use crate::name::{Ifindex, Mac};
+use crate::time::Instant;
+use crate::vrrp::{Action, Engine, Event, Id, Told};
+
+/// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
+const PORTION: usize = 200;
+
+/// Until what the kernel refused is tried again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Everything that the VRRP process is.
+pub struct Router {
+    model: Model,
+    engine: Engine,
+    world: World,
+    netlink: Netlink,
+    monitor: Source<Monitor>,
+    sockets: Sockets,
+    announcer: Announcer,
+    notifier: Notifier,
+    desired: Desired,
+    /// Addresses that we put there, now or before a crash.
+    ours: BTreeSet<Key>,
+    /// Refused by the kernel, and not asked for again before that time.
+    refused: BTreeMap<Key, Instant>,
+    work: VecDeque<Work>,
+    actions: Vec<Action>,
+    changes: Vec<Change>,
+}
+
+/// What is left to do of a transition, in its order.
+#[derive(Debug, PartialEq, Eq)]
+enum Work {
+    /// Bring the addresses to what is desired now.
+    Reconcile,
+    /// Tell the neighbours.
+    Announce { id: Id, repeat: u32 },
+    /// Tell scripts and FIFO.
+    Notify { id: Id, state: Told, priority: u8 },
+}
+
+impl Router {
+    /// Looks at the host, puts right what an earlier run left behind, and starts every virtual router.
+    ///
+    /// # Errors
+    /// A socket that nothing can be done without.
+    pub fn start(model: Model) -> Result<Self, Box<dyn std::error::Error>> {
+        // Listening before looking, so that nothing falls between the two.
+        let monitor = Monitor::open()?;
+        let mut netlink = Netlink::route()?;
+        let world = World::read(&mut netlink)?;
+        let mut router = Self {
+            engine: Engine::new(&model, now()),
+            desired: Desired::of(&model),
+            notifier: Notifier::new(&model.global),
+            announcer: Announcer::new(FrameSocket::open()?),
+            sockets: Sockets::default(),
+            monitor: Source::new(monitor),
+            ours: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            work: VecDeque::new(),
+            actions: Vec::new(),
+            changes: Vec::new(),
+            model,
+            world,
+            netlink,
+        };
+        router.adopt();
+        router.work.push_back(Work::Reconcile);
+        router.look_around();
+        router.work();
+        Ok(router)
+    }
+
+    /// What is there and may come and go with us was put there by an earlier run of ours: it goes if nobody wants it, and
+    /// stays untouched if somebody does.
+    fn adopt(&mut self) {
+        let left = self.world.addresses().filter(|there| self.desired.may_be(there.ip));
+        self.ours = left.map(address::Assignment::key).collect();
+    }
+
+    /// The model that is in force.
+    #[must_use]
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The engine, to look at.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The same, to clear its counters.
+    pub const fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// The socket that announces changes of links and addresses.
+    #[must_use]
+    pub const fn monitor(&self) -> &Source<Monitor> {
+        &self.monitor
+    }
+
+    /// The sockets that adverts come in by.
+    #[must_use]
+    pub const fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// When [`Self::tick`] has something to do: at once while there is work.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let at_once = (!self.work.is_empty()).then_some(Instant(0));
+        let later = [
+            self.engine.deadline(),
+            self.announcer.deadline(),
+            self.sockets.deadline(),
+            self.refused.values().min().copied(),
+            at_once,
+        ];
+        later.into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self) {
+        let now = now();
+        self.happened(Event::Deadline, now);
+        if self.refused.values().any(|at| *at <= now) {
+            self.refused.retain(|_, at| *at > now);
+            self.again();
+        }
+        if self.sockets.deadline().is_some_and(|at| at <= now) {
+            self.look_around();
+        }
+        self.announcer.send(now);
+        self.work();
+    }
+
+    /// A datagram can be read from the socket in `place`.
+    ///
+    /// # Errors
+    /// Never of the network's making; a socket that fails is opened anew.
+    pub fn receive(&mut self, place: usize, buffer: &mut [u8]) {
+        let now = now();
+        match self.sockets.receive(place, buffer) {
+            Ok(Some(datagram)) => self.happened(Event::Datagram(datagram), now),
+            Ok(None) => {}
+            Err(error) => {
+                log::debug!("a datagram was lost: {error}");
+                self.sockets.failed(place, &error, now);
+            }
+        }
+        self.work();
+    }
+
+    /// Links or addresses have changed.
+    ///
+    /// # Errors
+    /// The kernel does not tell any more.
+    pub fn observe(&mut self) -> io::Result<()> {
+        self.drain()?;
+        self.look_around();
+        self.again();
+        self.work();
+        Ok(())
+    }
+
+    /// Takes in what the kernel has announced. After a request of ours its effects are among it.
+    fn drain(&mut self) -> io::Result<()> {
+        let mut changes = core::mem::take(&mut self.changes);
+        self.monitor.get_mut().read(&mut changes)?;
+        let lost = changes.contains(&Change::Overrun);
+        changes.drain(..).for_each(|change| self.world.learn(change));
+        self.changes = changes;
+        if lost {
+            match World::read(&mut self.netlink) {
+                Ok(world) => self.world = world,
+                Err(error) => log::error!("{}", Chain(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the engine what has become of the interfaces that it uses, and gives it sockets on those that are there.
+    fn look_around(&mut self) {
+        let now = now();
+        let mut names: Vec<_> = self.engine.iter().map(|(_, i)| i.config().interface.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in &names {
+            let mut interface = self.world.interface(name, self.desired.virtual_ones());
+            if interface.up
+                && let Some(index) = interface.index
+            {
+                // Without a socket it would hear nobody, and take over from a living master.
+                interface.up = self.sockets.prepare(name, index, &self.engine, &self.model.global, now);
+            }
+            self.happened(Event::Interface(interface), now);
+        }
+        let world = &self.world;
+        self.sockets.keep(|index| world.link(index).is_some_and(|link| names.contains(&link.name)));
+    }
+
+    /// An address may be missing, or may be addable now.
+    fn again(&mut self) {
+        if !self.work.contains(&Work::Reconcile) {
+            self.work.push_back(Work::Reconcile);
+        }
+    }
+
+    /// Gives an event to the engine and carries out what cannot wait.
+    fn happened(&mut self, event: Event<'_>, now: Instant) {
+        let mut actions = core::mem::take(&mut self.actions);
+        self.engine.handle(event, now, &mut actions);
+        self.carry_out(&mut actions);
+        self.actions = actions;
+    }
+
+    fn carry_out(&mut self, actions: &mut Vec<Action>) {
+        for action in actions.drain(..) {
+            match action {
+                Action::Advertise { id, priority } => {
+                    if let Some(instance) = self.engine.get(id) {
+                        self.sockets.advertise(instance, priority);
+                    }
+                }
+                Action::Acquire(_) => self.work.push_back(Work::Reconcile),
+                Action::Release(id) => {
+                    self.announcer.cancel(id);
+                    self.work.push_back(Work::Reconcile);
+                }
+                Action::Announce { id, repeat } => self.work.push_back(Work::Announce { id, repeat }),
+                Action::Notify { id, state, priority } => {
+                    self.work.push_back(Work::Notify { id, state, priority });
+                }
+                Action::Say { id, note } => {
+                    if let Some(instance) = self.engine.get(id) {
+                        log::log!(note.level(), "({}) {note}", instance.config().name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Works off what queues, at most one portion of what may be long.
+    fn work(&mut self) {
+        while let Some(work) = self.work.pop_front() {
+            match work {
+                Work::Reconcile => {
+                    if self.reconcile() {
+                        self.work.push_front(Work::Reconcile);
+                        return;
+                    }
+                }
+                Work::Announce { id, repeat } => self.announce(id, repeat),
+                Work::Notify { id, state, priority } => {
+                    if let Some(instance) = self.engine.get(id) {
+                        self.notifier.tell(instance, state, priority);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Changes one portion of the addresses; true if there are more.
+    fn reconcile(&mut self) -> bool {
+        let desired = self.desired.now(&self.engine, &self.world);
+        let mut steps = reconcile::plan(|key| self.world.address(key), &desired, &self.ours);
+        steps.retain(|step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())));
+        if steps.is_empty() {
+            return false;
+        }
+        let more = steps.len() > PORTION;
+        steps.truncate(PORTION);
+        self.change(&steps);
+        more
+    }
+
+    fn change(&mut self, steps: &[Step]) {
+        let mut batch = Batch::default();
+        for step in steps {
+            let (Step::Add(address) | Step::Remove(address)) = step;
+            let Some(link) = self.world.link(address.ifindex) else { continue };
+            match step {
+                Step::Add(wanted) => {
+                    self.ours.insert(wanted.key());
+                    address::add(&mut batch, wanted, &link.name);
+                }
+                Step::Remove(unwanted) => {
+                    self.ours.remove(&unwanted.key());
+                    address::remove(&mut batch, unwanted, &link.name);
+                }
+            }
+        }
+        match self.netlink.commit(batch) {
+            Ok(refusals) => {
+                for refused in refusals.iter().filter(|r| !r.already_there() && !r.already_gone()) {
+                    log::error!("{}", Chain(refused));
+                }
+            }
+            Err(error) => log::error!("{}", Chain(&error)),
+        }
+        if let Err(error) = self.drain() {
+            log::error!("cannot learn what became of the addresses: {error}");
+        }
+        // What is still not as wanted was refused: it is not asked for again at once, over and over.
+        let until = now() + PATIENCE;
+        for step in steps {
+            if let Step::Add(wanted) = step
+                && self.world.address(&wanted.key()).is_none()
+            {
+                self.refused.insert(wanted.key(), until);
+            }
+        }
+    }
+
+    /// Asks for the gratuitous ARPs and neighbour advertisements of one virtual router.
+    fn announce(&mut self, id: Id, repeat: u32) {
+        let Some(instance) = self.engine.get(id) else { return };
+        let now = now();
+        let config = instance.config();
+        let mut by_link: BTreeMap<(Ifindex, Mac, bool), Vec<IpAddr>> = BTreeMap::new();
+        for (link, address) in self.desired.places(instance, &self.world) {
+            if let Some(mac) = link.mac
+                && !link.is_loopback()
+                && !link.is_noarp()
+            {
+                by_link.entry((link.index, mac, address.ip.is_ipv6())).or_default().push(address.ip);
+            }
+        }
+        for ((ifindex, mac, v6), ips) in by_link {
+            let pace = if v6 { config.announcing.na_pace } else { config.announcing.arp_pace };
+            let router = v6 && forwards(&self.world, ifindex);
+            self.announcer.push(Burst { id, ifindex, mac, router, ips, repeat, pace }, now);
+        }
+        self.announcer.send(now);
+    }
+
+    /// Carries out another configuration: what did not change does not notice.
+    pub fn reload(&mut self, model: Model) {
+        let mut actions = core::mem::take(&mut self.actions);
+        self.engine.reload(&model, now(), &mut actions);
+        self.carry_out(&mut actions);
+        self.actions = actions;
+        self.desired = Desired::of(&model);
+        self.notifier.reload(&model.global);
+        self.model = model;
+        self.refused.clear();
+        self.look_around();
+        self.again();
+        while !self.work.is_empty() {
+            self.work();
+        }
+        self.engine.forget_removed();
+    }
+
+    /// Resigns and takes everything away that is ours.
+    pub fn stop(&mut self) {
+        self.happened(Event::Stop, now());
+        self.desired = Desired::default();
+        self.again();
+        while !self.work.is_empty() {
+            self.work();
+        }
+    }
+
+    /// Waits for the scripts that were told of the stop, for a second at the most.
+    pub async fn farewell(self) {
+        self.notifier.farewell().await;
+    }
+}
+
+/// Whether this host forwards IPv6 packets that come in by an interface, as a neighbour advertisement tells.
+fn forwards(world: &World, ifindex: Ifindex) -> bool {
+    let Some(link) = world.link(ifindex) else { return false };
+    let path = format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name);
+    std::fs::read_to_string(path).is_ok_and(|value| value.trim() == "1")
+}

@@ -1,0 +1,80 @@
+//! When the world is told where the addresses live, as data.
+//!
+//! Hosts and switches learn from a first set of gratuitous ARPs and neighbour advertisements, sent at once. A second set
+//! comes a while later for those that lost the first (a switch port that was still learning). The same pair answers an
+//! advert of lower priority, whose sender may have drawn traffic to itself. A refresh repeats for as long as we are master.
+
+use core::time::Duration;
+
+use crate::model::Announcing;
+use crate::time::Instant;
+
+/// What is still to be announced; owned by the state Master, so that nothing can be left running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Schedule {
+    second: Option<Instant>,
+    lower_second: Option<Instant>,
+    refresh: Option<Instant>,
+}
+
+impl Schedule {
+    /// The schedule of one who becomes master now; the first set is the caller's, `plan.repeat` packets.
+    pub(super) fn of_new_master(plan: &Announcing, now: Instant) -> Self {
+        Self {
+            second: after(plan.delay, now),
+            lower_second: None,
+            refresh: after(plan.refresh, now),
+        }
+    }
+
+    /// All addresses again, as for a new master.
+    pub(super) fn again(&mut self, plan: &Announcing, now: Instant) -> Option<u32> {
+        self.second = after(plan.delay, now);
+        some(plan.repeat)
+    }
+
+    /// Someone else may have drawn traffic to itself: how many packets to send at once.
+    pub(super) fn lower_priority(&mut self, plan: &Announcing, now: Instant) -> Option<u32> {
+        let repeat = some(plan.lower_repeat)?;
+        self.lower_second = after(plan.lower_delay, now);
+        Some(repeat)
+    }
+
+    /// A reload changed the times.
+    pub(super) fn replan(&mut self, plan: &Announcing, now: Instant) {
+        self.refresh = after(plan.refresh, now);
+    }
+
+    /// When the next set is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        [self.second, self.lower_second, self.refresh]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// How many packets are due now; sets that fall together are sent once, as the largest of them.
+    pub(super) fn due(&mut self, plan: &Announcing, now: Instant) -> Option<u32> {
+        let mut repeat = 0;
+        if self.second.take_if(|at| *at <= now).is_some() {
+            repeat = repeat.max(plan.repeat);
+        }
+        if self.lower_second.take_if(|at| *at <= now).is_some() {
+            repeat = repeat.max(plan.lower_repeat);
+        }
+        if let Some(at) = self.refresh.take_if(|at| *at <= now) {
+            repeat = repeat.max(plan.refresh_repeat);
+            let next = at + plan.refresh;
+            self.refresh = Some(if next > now { next } else { now + plan.refresh });
+        }
+        some(repeat)
+    }
+}
+
+fn after(delay: Duration, now: Instant) -> Option<Instant> {
+    (!delay.is_zero()).then(|| now + delay)
+}
+
+fn some(repeat: u32) -> Option<u32> {
+    (repeat != 0).then_some(repeat)
+}
