@@ -1,0 +1,143 @@
+//! A process on a host.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use keepalite::io::sys;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use super::Namespace;
+
+/// A process and all that it started. Dropped, it is killed with all of them; and if the lab is killed, so is it.
+pub(crate) struct Process {
+    child: Child,
+    output: PathBuf,
+}
+
+impl Process {
+    pub(super) fn start(
+        namespace: &Namespace,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        scratch: &Path,
+    ) -> io::Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let output = scratch.join(format!("output-{number}"));
+        let file = File::create(&output)?;
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file);
+        sys::confine(&mut command, namespace.as_fd())?;
+        let child = command.spawn().map_err(|e| {
+            io::Error::new(e.kind(), format!("cannot start {}: {e}", program.display()))
+        })?;
+        Ok(Self { child, output })
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it and its children have said so far.
+    pub(crate) fn output(&self) -> String {
+        let mut text = Vec::new();
+        let read = File::open(&self.output).and_then(|mut f| f.read_to_end(&mut text));
+        read.expect("the file of what it says");
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill_process(pid(self.id())?, signal)?)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(&mut self, at_most: Duration) -> io::Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        self.wait(at_most)
+    }
+
+    /// Kills it and all that it started, at once: what a crash or a power cut does.
+    pub(crate) fn kill_tree(&mut self) {
+        // The oldest first, so that it does not start the others again.
+        for victim in tree(self.id()) {
+            if let Ok(pid) = pid(victim) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        let _ = self.child.wait();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self, at_most: Duration) -> io::Result<ExitStatus> {
+        let end = pidfd_open(pid(self.id())?, PidfdFlags::empty())?;
+        let deadline = Instant::now() + at_most;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            sys::wait_readable(end.as_fd(), left)?;
+        }
+    }
+
+    /// Has it ended?
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            self.kill_tree();
+        }
+    }
+}
+
+fn pid(number: u32) -> io::Result<Pid> {
+    let number = i32::try_from(number).map_err(io::Error::other)?;
+    Pid::from_raw(number).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+/// A process and its descendants, the oldest first.
+fn tree(root: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let number = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+            // The name stands in brackets and may hold anything; the state and the parent follow.
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+            Some((number, parent.parse().ok()?))
+        })
+        .collect();
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(
+            parents
+                .iter()
+                .filter(|(_, p)| *p == parent)
+                .map(|(number, _)| *number),
+        );
+        next += 1;
+    }
+    found
+}
