@@ -21,8 +21,14 @@ impl Desired {
     /// What a configuration wants.
     #[must_use]
     pub fn of(model: &Model) -> Self {
-        let virtual_ones = model.instances.iter().flat_map(|i| i.addresses.iter().chain(&i.excluded));
-        Self { statics: model.statics.addresses.clone(), virtual_ones: virtual_ones.map(|a| a.ip).collect() }
+        let virtual_ones = model
+            .instances
+            .iter()
+            .flat_map(|i| i.addresses.iter().chain(&i.excluded));
+        Self {
+            statics: model.statics.addresses.clone(),
+            virtual_ones: virtual_ones.map(|a| a.ip).collect(),
+        }
     }
 
     /// Addresses that come and go with virtual routers.
@@ -41,10 +47,17 @@ impl Desired {
     /// does not exist is left out until it does.
     #[must_use]
     pub fn now(&self, engine: &Engine, world: &World) -> BTreeMap<Key, Assignment> {
-        let statics = self.statics.iter().filter_map(|address| Some((world.link_named(address.dev.as_ref()?)?, address)));
-        let holders = engine.iter().filter(|(_, instance)| instance.owns_addresses());
+        let statics = self
+            .statics
+            .iter()
+            .filter_map(|address| Some((world.link_named(address.dev.as_ref()?)?, address)));
+        let holders = engine
+            .iter()
+            .filter(|(_, instance)| instance.owns_addresses());
         let held = holders.flat_map(|(_, instance)| self.places(instance, world));
-        let all = statics.chain(held).map(|(link, address)| assignment(link, address));
+        let all = statics
+            .chain(held)
+            .map(|(link, address)| assignment(link, address));
         all.map(|wanted| (wanted.key(), wanted)).collect()
     }
 
@@ -55,7 +68,8 @@ impl Desired {
         world: &'a World,
     ) -> impl Iterator<Item = (&'a Link, &'a Address)> + use<'a> {
         let config = instance.config();
-        let link = |dev: &Option<IfName>| world.link_named(dev.as_ref().unwrap_or(&config.interface));
+        let link =
+            |dev: &Option<IfName>| world.link_named(dev.as_ref().unwrap_or(&config.interface));
         let all = config.addresses.iter().chain(&config.excluded);
         all.filter_map(move |address| Some((link(&address.dev)?, address)))
     }
@@ -66,9 +80,15 @@ fn assignment(link: &Link, address: &Address) -> Assignment {
     let label = address.label.as_deref().unwrap_or(link.name.as_str());
     Assignment {
         prefix: address.peer.map_or(address.prefix, |(_, prefix)| prefix),
-        broadcast: address.broadcast.and_then(|broadcast| resolve(broadcast, address.ip, address.prefix)),
+        broadcast: address
+            .broadcast
+            .and_then(|broadcast| resolve(broadcast, address.ip, address.prefix)),
         scope: address.scope.unwrap_or(0),
-        label: address.ip.is_ipv4().then(|| heapless::String::try_from(label).ok()).flatten(),
+        label: address
+            .ip
+            .is_ipv4()
+            .then(|| heapless::String::try_from(label).ok())
+            .flatten(),
         peer: address.peer.map(|(peer, _)| peer),
         flags: address.flags,
         preferred: address.preferred.unwrap_or(address::FOR_EVER),
@@ -98,9 +118,15 @@ mod tests {
         let shown = |b, prefix| resolve(b, ip, prefix).map(|ip| ip.to_string());
         assert_eq!(shown(Broadcast::Ones, 24).as_deref(), Some("10.1.2.255"));
         assert_eq!(shown(Broadcast::Zeros, 16).as_deref(), Some("10.1.0.0"));
-        assert_eq!(shown(Broadcast::Ones, 0).as_deref(), Some("255.255.255.255"));
+        assert_eq!(
+            shown(Broadcast::Ones, 0).as_deref(),
+            Some("255.255.255.255")
+        );
         assert_eq!(shown(Broadcast::Ones, 31), None);
         assert_eq!(shown(Broadcast::Ones, 32), None);
-        assert_eq!(shown(Broadcast::At(Ipv4Addr::new(1, 2, 3, 4)), 32).as_deref(), Some("1.2.3.4"));
+        assert_eq!(
+            shown(Broadcast::At(Ipv4Addr::new(1, 2, 3, 4)), 32).as_deref(),
+            Some("1.2.3.4")
+        );
     }
 }

@@ -6,9 +6,8 @@
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::io;
 
-use crate::io::frame::FrameSocket;
+use crate::io::frame::{FrameSocket, is_full};
 use crate::name::{Ifindex, Mac};
 use crate::time::Instant;
 use crate::vrrp::Id;
@@ -56,13 +55,20 @@ impl Announcer {
     /// Sends through `socket`.
     #[must_use]
     pub const fn new(socket: FrameSocket) -> Self {
-        Self { socket, waiting: VecDeque::new() }
+        Self {
+            socket,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// Asks for a burst.
     pub fn push(&mut self, burst: Burst, now: Instant) {
         if !burst.ips.is_empty() && burst.repeat > 0 {
-            self.waiting.push_back(Waiting { burst, next: 0, due: now });
+            self.waiting.push_back(Waiting {
+                burst,
+                next: 0,
+                due: now,
+            });
         }
     }
 
@@ -90,7 +96,14 @@ impl Announcer {
 
 impl Waiting {
     fn portion(&mut self, socket: &mut FrameSocket, now: Instant) {
-        let Burst { ifindex, mac, router, ref ips, pace, .. } = self.burst;
+        let Burst {
+            ifindex,
+            mac,
+            router,
+            ref ips,
+            pace,
+            ..
+        } = self.burst;
         let size = if pace.is_zero() { PORTION } else { 1 };
         let portion = ips.get(self.next..).unwrap_or_default();
         let portion = portion.get(..size).unwrap_or(portion);
@@ -114,9 +127,4 @@ impl Waiting {
             self.burst.repeat = self.burst.repeat.saturating_sub(1);
         }
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::OutOfMemory)
-        || error.raw_os_error() == Some(libc::ENOBUFS)
 }

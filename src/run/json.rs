@@ -40,7 +40,11 @@ impl<'a> Json<'a> {
     }
 
     /// A member that is an object.
-    pub fn member(&mut self, key: &str, fill: impl FnOnce(&mut Json<'_>) -> fmt::Result) -> fmt::Result {
+    pub fn member(
+        &mut self,
+        key: &str,
+        fill: impl FnOnce(&mut Json<'_>) -> fmt::Result,
+    ) -> fmt::Result {
         self.key(key)?;
         self.nest('{', '}', fill)
     }
@@ -63,7 +67,11 @@ impl<'a> Json<'a> {
     }
 
     /// A member that is a list of texts.
-    pub fn array<T: Display>(&mut self, key: &str, values: impl IntoIterator<Item = T>) -> fmt::Result {
+    pub fn array<T: Display>(
+        &mut self,
+        key: &str,
+        values: impl IntoIterator<Item = T>,
+    ) -> fmt::Result {
         self.key(key)?;
         self.nest('[', ']', |list| {
             values.into_iter().try_for_each(|value| {
@@ -73,14 +81,26 @@ impl<'a> Json<'a> {
         })
     }
 
-    fn nest(&mut self, open: char, close: char, fill: impl FnOnce(&mut Json<'_>) -> fmt::Result) -> fmt::Result {
+    fn nest(
+        &mut self,
+        open: char,
+        close: char,
+        fill: impl FnOnce(&mut Json<'_>) -> fmt::Result,
+    ) -> fmt::Result {
         self.out.write_char(open)?;
-        fill(&mut Json { out: self.out, first: true })?;
+        fill(&mut Json {
+            out: self.out,
+            first: true,
+        })?;
         self.out.write_char(close)
     }
 
     fn comma(&mut self) -> fmt::Result {
-        if core::mem::take(&mut self.first) { Ok(()) } else { self.out.write_char(',') }
+        if core::mem::take(&mut self.first) {
+            Ok(())
+        } else {
+            self.out.write_char(',')
+        }
     }
 
     fn key(&mut self, key: &str) -> fmt::Result {
@@ -117,7 +137,9 @@ mod tests {
     #[test]
     fn control_characters_quotes_and_backslashes_are_escaped() {
         let mut text = String::new();
-        Json::new(&mut text).object(|o| o.text("k\n", "a\"b\\c\u{1}é")).expect("a String takes everything");
+        Json::new(&mut text)
+            .object(|o| o.text("k\n", "a\"b\\c\u{1}é"))
+            .expect("a String takes everything");
         assert_eq!(text, "{\"k\\u000a\":\"a\\\"b\\\\c\\u0001é\"}");
     }
 

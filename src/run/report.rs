@@ -31,7 +31,10 @@ impl Clock {
     #[must_use]
     pub fn read(now: Instant) -> Self {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Self { now, wall: wall.unwrap_or_default() }
+        Self {
+            now,
+            wall: wall.unwrap_or_default(),
+        }
     }
 
     fn at(&self, then: Instant) -> Duration {
@@ -59,13 +62,19 @@ impl Report {
             Self::Stats => (&global.files.stats, "stats"),
             Self::Json => (&global.files.json, "json"),
         };
-        let directory = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        let instance = global.instance.as_ref().filter(|_| global.files.with_instance);
+        let directory =
+            std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let instance = global
+            .instance
+            .as_ref()
+            .filter(|_| global.files.with_instance);
         let name = match instance {
             Some(instance) => format!("keepalived.{instance}.{extension}"),
             None => format!("keepalived.{extension}"),
         };
-        configured.as_ref().map_or_else(|| directory.join(&name), PathBuf::from)
+        configured
+            .as_ref()
+            .map_or_else(|| directory.join(&name), PathBuf::from)
     }
 
     /// Writes it.
@@ -74,17 +83,25 @@ impl Report {
     /// What the file system refused; the file that was there before is then untouched.
     pub fn write(self, engine: &Engine, model: &Model, clock: Clock) -> io::Result<()> {
         let path = self.path(&model.global);
-        replace(&path, model.global.umask.unwrap_or(0o177), |out| match self {
-            Self::Data => data(out, engine, model, clock),
-            Self::Stats => stats(out, engine),
-            Self::Json => json(out, engine, model, clock),
-        })
+        replace(
+            &path,
+            model.global.umask.unwrap_or(0o177),
+            |out| match self {
+                Self::Data => data(out, engine, model, clock),
+                Self::Stats => stats(out, engine),
+                Self::Json => json(out, engine, model, clock),
+            },
+        )
     }
 }
 
 /// Writes a file beside `path` and moves it there. The name in between is new and ours (`O_EXCL`), because `/tmp` belongs to
 /// everybody.
-fn replace(path: &Path, umask: u32, fill: impl FnOnce(&mut dyn Write) -> fmt::Result) -> io::Result<()> {
+fn replace(
+    path: &Path,
+    umask: u32,
+    fill: impl FnOnce(&mut dyn Write) -> fmt::Result,
+) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     let beside = PathBuf::from(beside);
@@ -98,8 +115,13 @@ fn replace(path: &Path, umask: u32, fill: impl FnOnce(&mut dyn Write) -> fmt::Re
         }
         other => other?,
     };
-    let mut out = Adapter { to: BufWriter::new(file), failed: None };
-    let written = fill(&mut out).and_then(|()| out.write_str("")).map_err(|_| ());
+    let mut out = Adapter {
+        to: BufWriter::new(file),
+        failed: None,
+    };
+    let written = fill(&mut out)
+        .and_then(|()| out.write_str(""))
+        .map_err(|_| ());
     let flushed = match (written, out.failed.take()) {
         (_, Some(error)) => Err(error),
         _ => io::Write::flush(&mut out.to),
@@ -144,7 +166,13 @@ struct Line<'a> {
 
 impl Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Address { ip, prefix, scope, label, .. } = self.address;
+        let Address {
+            ip,
+            prefix,
+            scope,
+            label,
+            ..
+        } = self.address;
         let dev = self.address.dev.as_ref().unwrap_or(self.interface);
         write!(f, "{ip}")?;
         if *prefix != self.address.family().address_len() as u8 * 8 {
@@ -154,7 +182,11 @@ impl Display for Line<'_> {
         if let Some(label) = label {
             write!(f, " label {label}")?;
         }
-        if self.set { f.write_str(" set") } else { Ok(()) }
+        if self.set {
+            f.write_str(" set")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -188,7 +220,11 @@ impl Display for Quoted<'_> {
 
 fn lines<'a>(instance: &'a Instance, addresses: &'a [Address]) -> impl Iterator<Item = Line<'a>> {
     let interface = &instance.config().interface;
-    addresses.iter().map(move |address| Line { address, interface, set: instance.owns_addresses() })
+    addresses.iter().map(move |address| Line {
+        address,
+        interface,
+        set: instance.owns_addresses(),
+    })
 }
 
 const fn state_name(state: State) -> &'static str {
@@ -236,7 +272,9 @@ fn instances(out: &mut dyn Write, engine: &Engine, clock: Clock) -> fmt::Result 
             list.object(|entry| {
                 entry.member("data", |data| instance_data(data, instance, clock))?;
                 entry.member("stats", |stats| {
-                    counters(instance.stats()).into_iter().try_for_each(|(name, count)| stats.number(name, count))
+                    counters(instance.stats())
+                        .into_iter()
+                        .try_for_each(|(name, count)| stats.number(name, count))
                 })
             })
         })
@@ -252,23 +290,40 @@ fn instance_data(data: &mut Json<'_>, instance: &Instance, clock: Clock) -> fmt:
     data.number("strict_mode", u8::from(config.strict))?;
     data.text("vmac_ifname", "")?;
     data.text("ifp_ifname", config.interface.as_str())?;
-    data.number("master_priority", instance.master().map_or(0, |master| master.priority))?;
+    data.number(
+        "master_priority",
+        instance.heard().map_or(0, |master| master.priority),
+    )?;
     data.number("last_transition", Seconds(clock.at(instance.since())))?;
     data.number("garp_delay", announcing.delay.as_secs_f32())?;
     data.number("garp_refresh", announcing.refresh.as_secs_f32())?;
     data.number("garp_rep", announcing.repeat)?;
     data.number("garp_refresh_rep", announcing.refresh_repeat)?;
-    data.number("garp_lower_prio_delay", announcing.lower_delay.as_secs_f32())?;
+    data.number(
+        "garp_lower_prio_delay",
+        announcing.lower_delay.as_secs_f32(),
+    )?;
     data.number("garp_lower_prio_rep", announcing.lower_repeat)?;
-    data.number("lower_prio_no_advert", u8::from(config.lower_prio_no_advert))?;
-    data.number("higher_prio_send_advert", u8::from(config.higher_prio_send_advert))?;
+    data.number(
+        "lower_prio_no_advert",
+        u8::from(config.lower_prio_no_advert),
+    )?;
+    data.number(
+        "higher_prio_send_advert",
+        u8::from(config.higher_prio_send_advert),
+    )?;
     data.number("vrid", config.vrid)?;
     data.number("base_priority", config.priority)?;
     data.number("effective_priority", instance.priority())?;
     data.boolean("vipset", instance.owns_addresses())?;
     data.boolean("promote_secondaries", config.promote_secondaries)?;
     data.number("adver_int", config.interval)?;
-    data.number("master_adver_int", instance.master().map_or(config.interval, |master| master.interval))?;
+    data.number(
+        "master_adver_int",
+        instance
+            .heard()
+            .map_or(config.interval, |master| master.interval),
+    )?;
     data.number("accept", u8::from(config.accept))?;
     data.boolean("nopreempt", !config.preempt)?;
     data.number("preempt_delay", config.preempt_delay.as_secs_f32())?;
@@ -316,7 +371,11 @@ fn stats(out: &mut dyn Write, engine: &Engine) -> fmt::Result {
     for (_, instance) in engine.iter() {
         let s = instance.stats();
         writeln!(out, "VRRP Instance: {}", instance.config().name)?;
-        section(out, "Advertisements", &[("Received", s.advert_rcvd), ("Sent", s.advert_sent)])?;
+        section(
+            out,
+            "Advertisements",
+            &[("Received", s.advert_rcvd), ("Sent", s.advert_sent)],
+        )?;
         writeln!(out, "  Became master: {}", s.become_master)?;
         writeln!(out, "  Released master: {}", s.release_master)?;
         let packet = [
@@ -327,28 +386,49 @@ fn stats(out: &mut dyn Write, engine: &Engine) -> fmt::Result {
             ("Address List", s.addr_list_err),
         ];
         section(out, "Packet Errors", &packet)?;
-        let authentication =
-            [("Invalid Type", s.invalid_authtype), ("Type Mismatch", s.authtype_mismatch), ("Failure", s.auth_failure)];
+        let authentication = [
+            ("Invalid Type", s.invalid_authtype),
+            ("Type Mismatch", s.authtype_mismatch),
+            ("Failure", s.auth_failure),
+        ];
         section(out, "Authentication Errors", &authentication)?;
-        section(out, "Priority Zero", &[("Received", s.pri_zero_rcvd), ("Sent", s.pri_zero_sent)])?;
+        section(
+            out,
+            "Priority Zero",
+            &[("Received", s.pri_zero_rcvd), ("Sent", s.pri_zero_sent)],
+        )?;
     }
     Ok(())
 }
 
 fn section(out: &mut dyn Write, title: &str, counts: &[(&str, u64)]) -> fmt::Result {
     writeln!(out, "  {title}:")?;
-    counts.iter().try_for_each(|(name, count)| writeln!(out, "    {name}: {count}"))
+    counts
+        .iter()
+        .try_for_each(|(name, count)| writeln!(out, "    {name}: {count}"))
 }
 
 fn data(out: &mut dyn Write, engine: &Engine, model: &Model, clock: Clock) -> fmt::Result {
     let global = &model.global;
     writeln!(out, "------< Global definitions >------")?;
-    writeln!(out, " Router ID = {}", global.router_id.as_deref().unwrap_or("(host name)"))?;
+    writeln!(
+        out,
+        " Router ID = {}",
+        global.router_id.as_deref().unwrap_or("(host name)")
+    )?;
     writeln!(out, " VRRP IPv4 mcast group = {}", global.group4)?;
     writeln!(out, " VRRP IPv6 mcast group = {}", global.group6)?;
     writeln!(out, " VRRP default protocol version = {}", global.version)?;
     writeln!(out, " Dynamic interfaces = {}", global.dynamic_interfaces)?;
-    writeln!(out, " Script security {}", if global.script_security { "enabled" } else { "disabled" })?;
+    writeln!(
+        out,
+        " Script security {}",
+        if global.script_security {
+            "enabled"
+        } else {
+            "disabled"
+        }
+    )?;
     writeln!(out, "------< VRRP Topology >------")?;
     for (_, instance) in engine.iter() {
         let config = instance.config();
@@ -356,23 +436,39 @@ fn data(out: &mut dyn Write, engine: &Engine, model: &Model, clock: Clock) -> fm
         writeln!(out, "   VRRP Version = {}", config.version)?;
         writeln!(out, "   State = {}", state_name(instance.state()))?;
         writeln!(out, "   Wantstate = {}", state_name(wanted(instance)))?;
-        writeln!(out, "   Last transition = {}", Seconds(clock.at(instance.since())))?;
+        writeln!(
+            out,
+            "   Last transition = {}",
+            Seconds(clock.at(instance.since()))
+        )?;
         writeln!(out, "   Interface = {}", config.interface)?;
         match instance.source() {
             Some(source) => writeln!(out, "   Using src_ip = {source}")?,
             None => writeln!(out, "   Using src_ip = (none)")?,
         }
-        if let Some(master) = instance.master() {
-            writeln!(out, "   Master router = {}", master.address)?;
+        if let Some(master) = instance.heard() {
+            writeln!(out, "   Master router = {}", master.from)?;
             writeln!(out, "   Master priority = {}", master.priority)?;
         }
         writeln!(out, "   Virtual Router ID = {}", config.vrid)?;
         writeln!(out, "   Priority = {}", config.priority)?;
         writeln!(out, "   Effective priority = {}", instance.priority())?;
         writeln!(out, "   Advert interval = {} sec", config.interval)?;
-        writeln!(out, "   Preempt = {}", if config.preempt { "enabled" } else { "disabled" })?;
+        writeln!(
+            out,
+            "   Preempt = {}",
+            if config.preempt {
+                "enabled"
+            } else {
+                "disabled"
+            }
+        )?;
         if !config.preempt_delay.is_zero() {
-            writeln!(out, "   Preempt delay = {} sec", config.preempt_delay.as_secs_f32())?;
+            writeln!(
+                out,
+                "   Preempt delay = {} sec",
+                config.preempt_delay.as_secs_f32()
+            )?;
         }
         writeln!(out, "   Virtual IP ({}):", config.addresses.len())?;
         lines(instance, &config.addresses).try_for_each(|line| writeln!(out, "     {line}"))?;

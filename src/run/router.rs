@@ -19,7 +19,6 @@ use super::sockets::Sockets;
 use super::world::World;
 use crate::error::Chain;
 use crate::io::address::{self, Key};
-use crate::io::error::NetError;
 use crate::io::frame::FrameSocket;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
@@ -30,6 +29,12 @@ use crate::vrrp::{Action, Engine, Event, Id, Told};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
+
+/// Woken later than this, we look for adverts that wait before we miss a master.
+const LATE: Duration = Duration::from_millis(2);
+
+/// Most adverts of a socket that are heard then in one go.
+const BACKLOG: usize = 1024;
 
 /// Until what the kernel refused is tried again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -101,7 +106,10 @@ impl Router {
     /// What is there and may come and go with us was put there by an earlier run of ours: it goes if nobody wants it, and
     /// stays untouched if somebody does.
     fn adopt(&mut self) {
-        let left = self.world.addresses().filter(|there| self.desired.may_be(there.ip));
+        let left = self
+            .world
+            .addresses()
+            .filter(|there| self.desired.may_be(there.ip));
         self.ours = left.map(address::Assignment::key).collect();
     }
 
@@ -148,36 +156,62 @@ impl Router {
         later.into_iter().flatten().min()
     }
 
+    /// Whether work is left that [`Self::tick`] goes on with.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.work.is_empty()
+    }
+
     /// Time has passed.
-    pub fn tick(&mut self) {
+    pub fn tick(&mut self, buffer: &mut [u8]) {
         let now = now();
+        if self.engine.deadline().is_some_and(|due| due + LATE < now) {
+            self.catch_up(buffer);
+        }
         self.happened(Event::Deadline, now);
         if self.refused.values().any(|at| *at <= now) {
             self.refused.retain(|_, at| *at > now);
             self.again();
         }
         if self.sockets.deadline().is_some_and(|at| at <= now) {
+            self.sockets.retrying();
             self.look_around();
         }
         self.announcer.send(now);
         self.work();
     }
 
-    /// A datagram can be read from the socket in `place`.
-    ///
-    /// # Errors
-    /// Never of the network's making; a socket that fails is opened anew.
-    pub fn receive(&mut self, place: usize, buffer: &mut [u8]) {
-        let now = now();
-        match self.sockets.receive(place, buffer) {
-            Ok(Some(datagram)) => self.happened(Event::Datagram(datagram), now),
-            Ok(None) => {}
-            Err(error) => {
-                log::debug!("a datagram was lost: {error}");
-                self.sockets.failed(place, &error, now);
+    /// We did not run for a while: the adverts that came meanwhile are heard before any master is missed.
+    fn catch_up(&mut self, buffer: &mut [u8]) {
+        for place in 0..self.sockets.count() {
+            let mut left = BACKLOG;
+            while left > 0 && self.hear(place, buffer) {
+                left -= 1;
             }
         }
+    }
+
+    /// A datagram can be read from the socket in `place`.
+    pub fn receive(&mut self, place: usize, buffer: &mut [u8]) {
+        self.hear(place, buffer);
         self.work();
+    }
+
+    /// Gives one datagram to the engine, if there is one.
+    fn hear(&mut self, place: usize, buffer: &mut [u8]) -> bool {
+        let now = now();
+        match self.sockets.receive(place, buffer) {
+            Ok(Some(datagram)) => {
+                self.happened(Event::Datagram(datagram), now);
+                true
+            }
+            Ok(None) => false,
+            // The interface went down, which the monitor tells too, or it was no whole IP packet.
+            Err(error) => {
+                log::debug!("a datagram could not be read: {error}");
+                true
+            }
+        }
     }
 
     /// Links or addresses have changed.
@@ -197,7 +231,9 @@ impl Router {
         let mut changes = core::mem::take(&mut self.changes);
         self.monitor.get_mut().read(&mut changes)?;
         let lost = changes.contains(&Change::Overrun);
-        changes.drain(..).for_each(|change| self.world.learn(change));
+        changes
+            .drain(..)
+            .for_each(|change| self.world.learn(change));
         self.changes = changes;
         if lost {
             match World::read(&mut self.netlink) {
@@ -211,7 +247,7 @@ impl Router {
     /// Tells the engine what has become of the interfaces that it uses, and gives it sockets on those that are there.
     fn look_around(&mut self) {
         let now = now();
-        let mut names: Vec<_> = self.engine.iter().map(|(_, i)| i.config().interface.clone()).collect();
+        let mut names: Vec<_> = self.engine.interfaces().cloned().collect();
         names.sort_unstable();
         names.dedup();
         for name in &names {
@@ -220,12 +256,18 @@ impl Router {
                 && let Some(index) = interface.index
             {
                 // Without a socket it would hear nobody, and take over from a living master.
-                interface.up = self.sockets.prepare(name, index, &self.engine, &self.model.global, now);
+                interface.up =
+                    self.sockets
+                        .prepare(name, index, &self.engine, &self.model.global, now);
             }
             self.happened(Event::Interface(interface), now);
         }
         let world = &self.world;
-        self.sockets.keep(|index| world.link(index).is_some_and(|link| names.contains(&link.name)));
+        self.sockets.keep(|index| {
+            world
+                .link(index)
+                .is_some_and(|link| names.contains(&link.name))
+        });
     }
 
     /// An address may be missing, or may be addable now.
@@ -256,9 +298,19 @@ impl Router {
                     self.announcer.cancel(id);
                     self.work.push_back(Work::Reconcile);
                 }
-                Action::Announce { id, repeat } => self.work.push_back(Work::Announce { id, repeat }),
-                Action::Notify { id, state, priority } => {
-                    self.work.push_back(Work::Notify { id, state, priority });
+                Action::Announce { id, repeat } => {
+                    self.work.push_back(Work::Announce { id, repeat })
+                }
+                Action::Notify {
+                    id,
+                    state,
+                    priority,
+                } => {
+                    self.work.push_back(Work::Notify {
+                        id,
+                        state,
+                        priority,
+                    });
                 }
                 Action::Say { id, note } => {
                     if let Some(instance) = self.engine.get(id) {
@@ -280,7 +332,11 @@ impl Router {
                     }
                 }
                 Work::Announce { id, repeat } => self.announce(id, repeat),
-                Work::Notify { id, state, priority } => {
+                Work::Notify {
+                    id,
+                    state,
+                    priority,
+                } => {
                     if let Some(instance) = self.engine.get(id) {
                         self.notifier.tell(instance, state, priority);
                     }
@@ -293,7 +349,9 @@ impl Router {
     fn reconcile(&mut self) -> bool {
         let desired = self.desired.now(&self.engine, &self.world);
         let mut steps = reconcile::plan(|key| self.world.address(key), &desired, &self.ours);
-        steps.retain(|step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())));
+        steps.retain(
+            |step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())),
+        );
         if steps.is_empty() {
             return false;
         }
@@ -307,7 +365,9 @@ impl Router {
         let mut batch = Batch::default();
         for step in steps {
             let (Step::Add(address) | Step::Remove(address)) = step;
-            let Some(link) = self.world.link(address.ifindex) else { continue };
+            let Some(link) = self.world.link(address.ifindex) else {
+                continue;
+            };
             match step {
                 Step::Add(wanted) => {
                     self.ours.insert(wanted.key());
@@ -321,7 +381,10 @@ impl Router {
         }
         match self.netlink.commit(batch) {
             Ok(refusals) => {
-                for refused in refusals.iter().filter(|r| !r.already_there() && !r.already_gone()) {
+                for refused in refusals
+                    .iter()
+                    .filter(|r| !r.already_there() && !r.already_gone())
+                {
                     log::error!("{}", Chain(refused));
                 }
             }
@@ -343,7 +406,9 @@ impl Router {
 
     /// Asks for the gratuitous ARPs and neighbour advertisements of one virtual router.
     fn announce(&mut self, id: Id, repeat: u32) {
-        let Some(instance) = self.engine.get(id) else { return };
+        let Some(instance) = self.engine.get(id) else {
+            return;
+        };
         let now = now();
         let config = instance.config();
         let mut by_link: BTreeMap<(Ifindex, Mac, bool), Vec<IpAddr>> = BTreeMap::new();
@@ -352,13 +417,31 @@ impl Router {
                 && !link.is_loopback()
                 && !link.is_noarp()
             {
-                by_link.entry((link.index, mac, address.ip.is_ipv6())).or_default().push(address.ip);
+                by_link
+                    .entry((link.index, mac, address.ip.is_ipv6()))
+                    .or_default()
+                    .push(address.ip);
             }
         }
         for ((ifindex, mac, v6), ips) in by_link {
-            let pace = if v6 { config.announcing.na_pace } else { config.announcing.arp_pace };
+            let pace = if v6 {
+                config.announcing.na_pace
+            } else {
+                config.announcing.arp_pace
+            };
             let router = v6 && forwards(&self.world, ifindex);
-            self.announcer.push(Burst { id, ifindex, mac, router, ips, repeat, pace }, now);
+            self.announcer.push(
+                Burst {
+                    id,
+                    ifindex,
+                    mac,
+                    router,
+                    ips,
+                    repeat,
+                    pace,
+                },
+                now,
+            );
         }
         self.announcer.send(now);
     }
@@ -399,7 +482,9 @@ impl Router {
 
 /// Whether this host forwards IPv6 packets that come in by an interface, as a neighbour advertisement tells.
 fn forwards(world: &World, ifindex: Ifindex) -> bool {
-    let Some(link) = world.link(ifindex) else { return false };
+    let Some(link) = world.link(ifindex) else {
+        return false;
+    };
     let path = format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name);
     std::fs::read_to_string(path).is_ok_and(|value| value.trim() == "1")
 }

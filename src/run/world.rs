@@ -48,14 +48,18 @@ impl World {
             Change::Link(link) => {
                 self.links.insert(link.index, link);
             }
-            Change::LinkGone(index) => {
-                self.links.remove(&index);
-                self.addresses.retain(|_, seen| seen.there.ifindex != index);
+            Change::LinkGone(gone) => {
+                self.links.remove(&gone.index);
+                self.addresses
+                    .retain(|_, seen| seen.there.ifindex != gone.index);
             }
             Change::Address(there) => {
                 let order = self.seen;
                 let seen = self.addresses.entry(there.key());
-                let seen = seen.or_insert_with(|| Seen { order, there: there.clone() });
+                let seen = seen.or_insert_with(|| Seen {
+                    order,
+                    there: there.clone(),
+                });
                 if seen.order == order {
                     self.seen = order.wrapping_add(1);
                 }
@@ -94,23 +98,44 @@ impl World {
     /// An interface as the protocol sees it. Its own address is its first one that is not in `virtual_ones`: adverts carry the
     /// primary address (RFC 9568 section 1.6), which a virtual one never is, though the kernel may keep it in front.
     #[must_use]
-    pub fn interface<'a>(&self, name: &'a IfName, virtual_ones: &BTreeSet<IpAddr>) -> Interface<'a> {
+    pub fn interface<'a>(
+        &self,
+        name: &'a IfName,
+        virtual_ones: &BTreeSet<IpAddr>,
+    ) -> Interface<'a> {
         let Some(link) = self.link_named(name) else {
-            return Interface { name, index: None, up: false, v4: None, v6: None };
+            return Interface {
+                name,
+                index: None,
+                up: false,
+                v4: None,
+                v6: None,
+            };
         };
         let first = |fits: &dyn Fn(&Assignment) -> bool| {
-            let of_link = self.addresses.values().filter(|seen| seen.there.ifindex == link.index);
-            let own = of_link.filter(|seen| !seen.there.is_tentative() && !virtual_ones.contains(&seen.there.ip));
-            let first = own.filter(|seen| fits(&seen.there)).min_by_key(|seen| seen.order);
+            let of_link = self
+                .addresses
+                .values()
+                .filter(|seen| seen.there.ifindex == link.index);
+            let own = of_link.filter(|seen| {
+                !seen.there.is_tentative() && !virtual_ones.contains(&seen.there.ip)
+            });
+            let first = own
+                .filter(|seen| fits(&seen.there))
+                .min_by_key(|seen| seen.order);
             first.map(|seen| seen.there.ip)
         };
-        let primary = |there: &Assignment| there.ip.is_ipv4() && there.flags & address::flag::SECONDARY == 0;
+        let primary =
+            |there: &Assignment| there.ip.is_ipv4() && there.flags & address::flag::SECONDARY == 0;
         Interface {
             name,
             index: Some(link.index),
             up: link.is_running(),
-            v4: first(&primary).or_else(|| first(&|there| there.ip.is_ipv4())).and_then(v4),
-            v6: first(&|there| v6(there.ip).is_some_and(|ip| ip.is_unicast_link_local())).and_then(v6),
+            v4: first(&primary)
+                .or_else(|| first(&|there| there.ip.is_ipv4()))
+                .and_then(v4),
+            v6: first(&|there| v6(there.ip).is_some_and(|ip| ip.is_unicast_link_local()))
+                .and_then(v6),
         }
     }
 }
