@@ -69,12 +69,22 @@ impl Process {
         self.wait(at_most)
     }
 
+    /// It and all that it started, the oldest first.
+    pub(crate) fn tree(&self) -> Vec<u32> {
+        tree(self.id())
+    }
+
     /// Kills it and all that it started, at once: what a crash or a power cut does.
     pub(crate) fn kill_tree(&mut self) {
-        // The oldest first, so that it does not start the others again.
-        for victim in tree(self.id()) {
-            if let Ok(pid) = pid(victim) {
-                let _ = kill_process(pid, Signal::KILL);
+        let victims: Vec<Pid> = self
+            .tree()
+            .into_iter()
+            .filter_map(|n| pid(n).ok())
+            .collect();
+        // Held first, so that nobody starts another one again, or says good-bye because its parent has died.
+        for signal in [Signal::STOP, Signal::KILL] {
+            for victim in &victims {
+                let _ = kill_process(*victim, signal);
             }
         }
         let _ = self.child.wait();
