@@ -1,1 +1,285 @@
-//! cli
+//! From the words of a command line to what they ask for.
+
+use core::fmt::Write;
+use std::ffi::OsString;
+
+use argh::{ArgsInfo, FlagInfoKind, FromArgs};
+
+use crate::argv::{self, Arity, Form};
+use crate::run::options::Options;
+use crate::run::signal;
+
+/// Commands of later releases. Said here, since keepalived ignores extra words and silence would look like success.
+const COMMANDS: [&str; 5] = ["status", "explain", "plan", "reload", "metrics"];
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// To do the work; beside it, what has to be said about the command line.
+    Run(Box<Options>, Vec<String>),
+    /// To print a help or a number.
+    Print(String),
+    /// To print what scripts look for on the standard error, where keepalived has it.
+    Version(String),
+    /// Nothing that we can do.
+    Refuse(String),
+}
+
+/// Takes a command line apart, the program's name first.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
+    let mut words = args.into_iter().map(|arg| match arg.into_string() {
+        Ok(word) => word,
+        Err(raw) => raw.to_string_lossy().into_owned(),
+    });
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default();
+    if program == "genhash" {
+        return Request::Refuse(NO_GENHASH.to_owned());
+    }
+    let program = if program.is_empty() {
+        "keepalite"
+    } else {
+        program
+    };
+    let words: Vec<String> = words.collect();
+    let hint = |why: String| Request::Refuse(format!("{why}\nTry {program} --help."));
+    let plain = match argv::plain(words, &forms()) {
+        Ok(plain) => plain,
+        Err(misspelt) => return hint(misspelt.to_string()),
+    };
+    if plain.options.iter().any(|word| word == "--help") {
+        return Request::Print(help(program));
+    }
+    if let Some(command) = plain
+        .extra
+        .first()
+        .filter(|w| COMMANDS.contains(&w.as_str()))
+    {
+        return hint(format!("the command {command} is not in this build"));
+    }
+    let words: Vec<&str> = plain.options.iter().map(String::as_str).collect();
+    match Options::from_args(&[program], &words) {
+        Ok(options) => answer(options, &plain.extra),
+        Err(early) => hint(early.output.trim_end().to_owned()),
+    }
+}
+
+const NO_GENHASH: &str = "genhash is not in this build; keepalived's own computes the same digests";
+
+fn answer(options: Options, extra: &[String]) -> Request {
+    if options.genhash {
+        return Request::Refuse(NO_GENHASH.to_owned());
+    }
+    if options.version {
+        return Request::Version(version());
+    }
+    if let Some(name) = &options.signum {
+        return match signal::number(name) {
+            Some(number) => Request::Print(format!("{number}\n")),
+            None => Request::Refuse(format!(
+                "unknown signal {name}; known are STOP, RELOAD, DATA, STATS, STATS_CLEAR, JSON"
+            )),
+        };
+    }
+    let mut notes = Vec::new();
+    if !extra.is_empty() {
+        notes.push(format!("ignoring extra words: {}", extra.join(" ")));
+    }
+    notes.extend(options.ignored());
+    Request::Run(Box::new(options), notes)
+}
+
+/// Every option, as argh knows it.
+fn forms() -> Vec<Form> {
+    let flags = Options::get_args_info().flags;
+    let form = |flag: &argh::FlagInfo<'static>| Form {
+        long: flag.long.trim_start_matches('-'),
+        short: if flag.long == "--help" {
+            Some('h')
+        } else {
+            flag.short
+        },
+        arity: match flag.kind {
+            FlagInfoKind::Switch => Arity::None,
+            FlagInfoKind::Option { arg_name } if arg_name.starts_with('[') => Arity::Optional,
+            FlagInfoKind::Option { .. } => Arity::Required,
+        },
+    };
+    flags.iter().map(form).collect()
+}
+
+/// The options in one column, what they do in another.
+fn help(program: &str) -> String {
+    let info = Options::get_args_info();
+    // Writing to a String cannot fail.
+    let mut text = format!("Usage: {program} [OPTION...]\n\n{}\n\n", info.description);
+    for flag in info
+        .flags
+        .iter()
+        .filter(|flag| !flag.hidden && flag.long != "--help")
+    {
+        let short = flag.short.map_or("    ".to_owned(), |s| format!("-{s}, "));
+        let value = match flag.kind {
+            FlagInfoKind::Switch => String::new(),
+            FlagInfoKind::Option { arg_name } => match arg_name.strip_prefix('[') {
+                Some(optional) => format!("[={optional}"),
+                None => format!("={arg_name}"),
+            },
+        };
+        let name = format!("{short}{}{value}", flag.long);
+        let _ = writeln!(text, "  {name:<32} {}", flag.description);
+    }
+    text.push_str("  -h, --help                       print this\n");
+    text.push_str("\nLetters can be bundled and values attached: -nlDf/path, --use-file=/path.\n");
+    text
+}
+
+fn version() -> String {
+    let features = [("vrrp", cfg!(feature = "vrrp"))];
+    let mut text = format!("keepalite v{}\n\nFeatures:", env!("CARGO_PKG_VERSION"));
+    for (name, present) in features {
+        // Writing to a String cannot fail.
+        let _ = write!(text, " {}{name}", if present { "+" } else { "-" });
+    }
+    let _ = writeln!(
+        text,
+        "\nBuilt for {} {}-bit {}-endian",
+        std::env::consts::ARCH,
+        usize::BITS,
+        if cfg!(target_endian = "big") {
+            "big"
+        } else {
+            "little"
+        }
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(line: &str) -> Request {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn options(line: &str) -> Options {
+        match ask(line) {
+            Request::Run(options, _) => *options,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_options_keepalived_s_file_is_used() {
+        assert_eq!(
+            options("keepalite").use_file,
+            "/etc/keepalived/keepalived.conf"
+        );
+    }
+
+    #[test]
+    fn options_are_those_of_keepalived() {
+        // Letter, long name; a value where keepalived has one.
+        let table = "f:use-file=x P:vrrp C:check B:no_bfd l:log-console D:log-detail S:log-facility=3 g:log-file?x \
+            G:no-syslog u:umask=077 X:release-vips V:dont-release-vrrp I:dont-release-ipvs R:dont-respawn n:dont-fork \
+            d:dump-conf p:pid=x r:vrrp_pid=x c:checkers_pid=x b:bfd_pid=x a:address-monitoring s:namespace=x \
+            e:all-config i:config-id=x x:snmp A:snmp-agent-socket=x m:core-dump M:core-dump-pattern?x t:config-test?x \
+            L:mem-check-log";
+        for row in table.split_whitespace() {
+            let (letter, long) = row.split_once(':').unwrap();
+            let (name, value, optional) = match (long.split_once('='), long.split_once('?')) {
+                (Some((name, value)), _) => (name, value, false),
+                (_, Some((name, value))) => (name, value, true),
+                _ => (long, "", false),
+            };
+            let all: Vec<String> = if value.is_empty() {
+                vec![format!("-{letter}"), format!("--{name}")]
+            } else {
+                let mut all = vec![format!("-{letter}{value}"), format!("--{name}={value}")];
+                if !optional {
+                    all.push(format!("-{letter} {value}"));
+                    all.push(format!("--{name} {value}"));
+                }
+                all
+            };
+            let parsed: Vec<Options> = all.iter().map(|s| options(&format!("k {s}"))).collect();
+            assert!(parsed.windows(2).all(|two| two[0] == two[1]), "{all:?}");
+            assert_ne!(parsed[0], options("k"), "{row} has no effect");
+        }
+        for long in [
+            "all",
+            "flush-log-file",
+            "ignore-sigint",
+            "no-mem-check",
+            "perf",
+            "debug",
+        ] {
+            assert_ne!(options(&format!("k --{long}")), options("k"), "{long}");
+        }
+    }
+
+    #[test]
+    fn by_the_name_of_keepalived_it_does_the_same() {
+        assert_eq!(
+            options("/usr/sbin/keepalived -nlD"),
+            options("keepalite -n -l -D")
+        );
+    }
+
+    #[test]
+    fn genhash_says_that_it_is_not_there() {
+        for line in ["/usr/bin/genhash -s 1.2.3.4", "k -T", "k --genhash -S"] {
+            let said = match ask(line) {
+                Request::Refuse(said) => said,
+                other => panic!("{other:?}"),
+            };
+            // `-S` needs a value: that is no excuse for another answer by the program's own name only.
+            assert!(said.contains("genhash") || line.ends_with("-S"), "{said}");
+        }
+    }
+
+    #[test]
+    fn extra_words_are_told_and_ignored_but_commands_of_later_releases_are_refused() {
+        assert!(
+            matches!(ask("k -n start"), Request::Run(_, notes) if notes == ["ignoring extra words: start"])
+        );
+        assert!(
+            matches!(ask("k status"), Request::Refuse(said) if said.contains("not in this build"))
+        );
+    }
+
+    #[test]
+    fn what_has_no_meaning_here_is_accepted_with_one_line() {
+        let Request::Run(_, notes) = ask("k -x -A sock -B --perf") else {
+            panic!("refused");
+        };
+        assert_eq!(notes.len(), 3, "{notes:?}");
+    }
+
+    #[test]
+    fn signals_have_the_numbers_of_this_libc() {
+        let number = |name: &str| match ask(&format!("k --signum={name}")) {
+            Request::Print(text) => text.trim().parse::<i32>().unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(number("STOP"), libc::SIGTERM);
+        assert_eq!(number("RELOAD"), libc::SIGHUP);
+        assert_eq!(number("DATA"), libc::SIGUSR1);
+        assert_eq!(number("STATS"), libc::SIGUSR2);
+        assert_eq!(number("STATS_CLEAR"), libc::SIGRTMAX() - 1);
+        assert_eq!(number("JSON"), libc::SIGRTMIN() + 2);
+        assert!(matches!(ask("k --signum=KILL"), Request::Refuse(_)));
+    }
+
+    #[test]
+    fn a_wrong_value_names_option_and_value() {
+        for line in ["k -S local8", "k -u 9999", "k --role=cook"] {
+            let Request::Refuse(said) = ask(line) else {
+                panic!("{line} accepted");
+            };
+            let value = line.rsplit([' ', '=']).next().unwrap();
+            assert!(said.contains(value), "{said}");
+        }
+    }
+}

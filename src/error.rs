@@ -38,6 +38,24 @@ pub enum Exit {
     Internal = 70,
 }
 
+impl Exit {
+    /// What a process meant that ended with this status; `None` if it is none of ours.
+    #[must_use]
+    pub fn from_status(status: i32) -> Option<Self> {
+        const ALL: [Exit; 7] = [
+            Exit::Ok,
+            Exit::Fatal,
+            Exit::Config,
+            Exit::Missing,
+            Exit::Errors,
+            Exit::Insecure,
+            Exit::Internal,
+        ];
+        ALL.into_iter()
+            .find(|exit| i32::from(*exit as u8) == status)
+    }
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -100,7 +100,11 @@ impl Link {
         if !permitted.is_ok_and(|status| status.success()) {
             let required = std::env::var_os("NETNS").is_some_and(|v| v == "require");
             assert!(!required, "namespaces are required but not permitted");
-            eprintln!("SKIPPED: no permission for network namespaces");
+            // Past the harness, which would swallow it.
+            let _ = writeln!(
+                io::stderr(),
+                "SKIPPED: no permission for network namespaces"
+            );
             return None;
         }
         let (left, right) = (Netns::new(), Netns::new());
@@ -483,6 +487,19 @@ fn the_wrong_family_and_a_message_that_does_not_fit_are_refused() {
     for outcome in refused {
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
+}
+
+#[test]
+fn a_receive_buffer_is_as_large_as_asked_for() {
+    let Some(link) = Link::new() else { return };
+    let options = Options {
+        receive_buffer: Some(50_000),
+        ..Options::default()
+    };
+    let left = link.left(Family::V4, None, options);
+    // The kernel doubles it, for its own records (socket(7)).
+    let size = rustix::net::sockopt::socket_recv_buffer_size(&left).unwrap();
+    assert_eq!(size, 100_000);
 }
 
 #[test]

@@ -89,7 +89,8 @@ pub struct Received<'b> {
     pub payload: &'b [u8],
 }
 
-/// A raw socket bound to one interface.
+/// A raw socket bound to one interface. It outlives a fall of the link but dies with the interface: one that is made
+/// again, even by the same name, needs a new socket.
 #[derive(Debug)]
 pub struct AdvertSocket {
     fd: OwnedFd,
@@ -260,7 +261,8 @@ impl AdvertSocket {
     /// One datagram, or `None` when there is none. A `buffer` of [`BUFFER`] bytes holds any advert.
     ///
     /// # Errors
-    /// The kernel's; `InvalidData` for a datagram that is longer than `buffer` or of which the kernel did not tell all.
+    /// The kernel's; `InvalidData` for a datagram that is longer than `buffer` or of which the kernel did not tell all, and
+    /// which is to be counted and forgotten.
     pub fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<Received<'b>>> {
         let info = match sys::receive(self.fd.as_fd(), buffer) {
             Ok(info) => info,

@@ -8,6 +8,7 @@ use core::mem;
 use core::net::Ipv6Addr;
 use core::ptr;
 use core::time::Duration;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -33,12 +34,13 @@ fn check<T: PartialOrd + Default>(answer: T) -> io::Result<T> {
 /// The time since boot, without the time asleep, in microseconds (`CLOCK_MONOTONIC`).
 #[must_use]
 pub fn monotonic() -> Instant {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
+    // SAFETY: zeroes are a valid timespec, which has more fields than two where 32-bit musl is big-endian. The pointer is
+    // to it; this clock exists on every Linux, so that it cannot fail.
+    let time = unsafe {
+        let mut time: libc::timespec = core::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time);
+        time
     };
-    // SAFETY: the pointer is to a timespec of ours; this clock exists on every Linux, so that it cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     Instant(
@@ -164,14 +166,8 @@ pub fn epoll_control(
 /// # Errors
 /// As timerfd_settime(2).
 pub fn set_timer(timer: BorrowedFd<'_>, at: Option<Instant>) -> io::Result<()> {
-    const NEVER: libc::timespec = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    let mut spec = libc::itimerspec {
-        it_interval: NEVER,
-        it_value: NEVER,
-    };
+    // SAFETY: zeroes are a valid itimerspec.
+    let mut spec: libc::itimerspec = unsafe { core::mem::zeroed() };
     if let Some(Instant(micros)) = at {
         // All zeroes would stop it, and an instant in the past fires at once.
         let micros = micros.max(1);
@@ -208,7 +204,7 @@ pub fn timer() -> io::Result<OwnedFd> {
 pub fn set_timer_slack(slack: Duration) {
     let nanos = libc::c_ulong::try_from(slack.as_nanos()).unwrap_or(libc::c_ulong::MAX);
     // SAFETY: no pointers. A refusal leaves the slack as it was.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos, 0, 0, 0) };
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos) };
 }
 
 /// Whether this process runs under a real-time policy, where the kernel has no slack at all.
@@ -304,27 +300,27 @@ pub(super) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Info>
     // SAFETY: the kernel has set the control length to what it wrote into `control`, which lives until the end.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
     while !header.is_null() {
-        // SAFETY: not null, and the CMSG functions return only headers that lie within the control buffer, aligned.
-        let (level, kind) = unsafe { ((*header).cmsg_level, (*header).cmsg_type) };
-        // SAFETY: as above, for each of these.
-        match (level, kind) {
-            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                let told = unsafe { data::<libc::in_pktinfo>(header) };
-                info.ifindex = told.and_then(|told| Ifindex::try_from(told.ipi_ifindex).ok());
+        // SAFETY: not null, and the CMSG functions return only headers that lie within the control buffer, aligned, as long
+        // as `message` is as the kernel left it; any bytes make an address, an index or a number.
+        unsafe {
+            match ((*header).cmsg_level, (*header).cmsg_type) {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    let told = data::<libc::in_pktinfo>(header);
+                    info.ifindex = told.and_then(|told| Ifindex::try_from(told.ipi_ifindex).ok());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let told = data::<libc::in6_pktinfo>(header);
+                    info.destination = told.map(|told| Ipv6Addr::from(told.ipi6_addr.s6_addr));
+                    info.ifindex = told.and_then(|told| Ifindex::try_from(told.ipi6_ifindex).ok());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                    let told = data::<libc::c_int>(header);
+                    info.hops = told.and_then(|hops| u8::try_from(hops).ok());
+                }
+                _ => {}
             }
-            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                let told = unsafe { data::<libc::in6_pktinfo>(header) };
-                info.destination = told.map(|told| Ipv6Addr::from(told.ipi6_addr.s6_addr));
-                info.ifindex = told.and_then(|told| Ifindex::try_from(told.ipi6_ifindex).ok());
-            }
-            (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
-                let told = unsafe { data::<libc::c_int>(header) };
-                info.hops = told.and_then(|hops| u8::try_from(hops).ok());
-            }
-            _ => {}
+            header = libc::CMSG_NXTHDR(&raw const message, header);
         }
-        // SAFETY: `header` is one of `message`, whose control buffer and length are still those that the kernel set.
-        header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
     }
     Ok(info)
 }
@@ -519,7 +515,7 @@ pub fn confine(command: &mut Command, namespace: BorrowedFd<'_>) -> io::Result<(
     let parent = rustix::process::getpid();
     let confine = move || {
         rustix::thread::move_into_link_name_space(namespace.as_fd(), None)?;
-        die_with(parent)
+        killed_with(parent)
     };
     // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor locks.
     unsafe { command.pre_exec(confine) };
@@ -543,13 +539,13 @@ pub fn confine_as_root(command: &mut Command) {
             let file = rustix::fs::open(*path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
             rustix::io::write(file, text.as_bytes())?;
         }
-        die_with(parent)
+        killed_with(parent)
     };
     // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor locks.
     unsafe { command.pre_exec(become_root) };
 }
 
-fn die_with(parent: Pid) -> io::Result<()> {
+fn killed_with(parent: Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // The parent may have died before the call above.
     match rustix::process::getppid() {
@@ -626,4 +622,297 @@ pub fn receive_frame(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Pa
         kind: from.sll_pkttype,
         at,
     })
+}
+
+/// A moment on the clock on the wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    /// Year of our era.
+    pub year: i32,
+    /// 0 is January.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 is Sunday.
+    pub weekday: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 60.
+    pub second: u8,
+}
+
+/// The time of day in the zone of this host.
+#[must_use]
+pub fn local_time() -> LocalTime {
+    let mut broken = core::mem::MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both pointers are to variables of ours; a `tm` of zeroes is valid (its zone pointer may be null), which it
+    // stays where the year does not fit.
+    let t = unsafe {
+        let now = libc::time(core::ptr::null_mut());
+        libc::localtime_r(&raw const now, broken.as_mut_ptr());
+        broken.assume_init()
+    };
+    let small = |n: libc::c_int| u8::try_from(n).unwrap_or_default();
+    LocalTime {
+        year: t.tm_year.saturating_add(1900),
+        month: small(t.tm_mon),
+        day: small(t.tm_mday),
+        weekday: small(t.tm_wday),
+        hour: small(t.tm_hour),
+        minute: small(t.tm_min),
+        second: small(t.tm_sec),
+    }
+}
+
+// Signals
+
+/// Blocks the signals `numbers` and gives a descriptor from which they are read instead; never blocks.
+///
+/// # Errors
+/// As signalfd(2).
+pub fn signals(numbers: &[libc::c_int]) -> io::Result<OwnedFd> {
+    let mut set = core::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set, and the others read or write it only; the old mask is not asked for.
+    let fd = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &number in numbers {
+            libc::sigaddset(set.as_mut_ptr(), number);
+        }
+        check(libc::sigprocmask(
+            libc::SIG_BLOCK,
+            set.as_ptr(),
+            core::ptr::null_mut(),
+        ))?;
+        let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
+        check(libc::signalfd(-1, set.as_ptr(), flags))?
+    };
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends a signal: to a process, or with a negative number to a process group.
+///
+/// # Errors
+/// As kill(2): `ESRCH` when there is none.
+pub fn kill(process: i32, signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::kill(process, signal) }).map(drop)
+}
+
+// Processes
+
+/// A program to start.
+pub struct Program<'a> {
+    /// Where it is; searched for in `PATH` unless it has a slash.
+    pub path: &'a CStr,
+    /// Its words, the name that it goes by first.
+    pub words: &'a [CString],
+    /// The words for `/bin/sh`, when the kernel does not know the format of the file.
+    pub shell: Option<&'a [CString]>,
+    /// User and group that it runs as, without any other group; `None` is ours.
+    pub user: Option<(u32, u32)>,
+    /// Apart from us: its own process group, and standard streams that lead nowhere.
+    pub apart: bool,
+}
+
+/// Exit status of a child that could not become the program, as of a shell: not found.
+pub const NOT_FOUND: i32 = 127;
+/// Exit status of a child that could not become the program, as of a shell: found but not to be executed.
+pub const NOT_EXECUTABLE: i32 = 126;
+
+/// Starts a program and does not wait for anything: one that cannot be executed ends with [`NOT_FOUND`] or
+/// [`NOT_EXECUTABLE`]. It gets SIGTERM when we die, and no signal is blocked in it.
+///
+/// # Errors
+/// As fork(2).
+pub fn spawn(program: &Program<'_>) -> io::Result<i32> {
+    let words = pointers(program.words);
+    let shell = program.shell.map(pointers);
+    let parent = std::process::id();
+    // SAFETY: this process has one thread, so that the child may go on as we are; until it becomes another program it
+    // makes system calls only, on memory that was prepared before. The pointers end with a null.
+    match check(unsafe { libc::fork() })? {
+        0 => unsafe {
+            become_child(program, parent);
+            libc::execvp(program.path.as_ptr(), words.as_ptr());
+            let mut error = *libc::__errno_location();
+            if let (libc::ENOEXEC, Some(shell)) = (error, &shell) {
+                libc::execv(c"/bin/sh".as_ptr(), shell.as_ptr());
+                error = *libc::__errno_location();
+            }
+            libc::_exit(match error {
+                libc::ENOENT | libc::ENOTDIR => NOT_FOUND,
+                _ => NOT_EXECUTABLE,
+            })
+        },
+        child => {
+            if program.apart {
+                // The child does the same: whoever comes first, its group is there when it is to be killed.
+                // SAFETY: no pointers.
+                unsafe { libc::setpgid(child, child) };
+            }
+            Ok(child)
+        }
+    }
+}
+
+/// What the kernel gives to every process, in nanoseconds.
+const SLACK: libc::c_ulong = 50_000;
+/// The signal that the death of its parent sends to a child.
+const DEATH: libc::c_ulong = libc::SIGTERM as libc::c_ulong;
+
+fn pointers(words: &[CString]) -> Vec<*const libc::c_char> {
+    let words = words.iter().map(|word| word.as_ptr());
+    words.chain([core::ptr::null()]).collect()
+}
+
+/// What a child does before it becomes its program.
+///
+/// # Safety
+/// Only in a child, between fork and exec.
+unsafe fn become_child(program: &Program<'_>, parent: u32) {
+    // SAFETY: system calls on memory of ours.
+    unsafe {
+        let mut none = core::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), core::ptr::null_mut());
+        // Rust's runtime ignores it, and what is ignored stays so in the program.
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::prctl(libc::PR_SET_TIMERSLACK, SLACK);
+        if program.apart {
+            libc::setpgid(0, 0);
+            silence();
+        }
+        if let Some((uid, gid)) = program.user {
+            let refused = libc::setgid(gid) != 0
+                || (libc::geteuid() == 0 && libc::setgroups(1, &raw const gid) != 0)
+                || libc::setuid(uid) != 0;
+            if refused {
+                libc::_exit(NOT_EXECUTABLE);
+            }
+        }
+        // After the change of user, which would undo it.
+        libc::prctl(libc::PR_SET_PDEATHSIG, DEATH);
+        // We may have died before that.
+        if u32::try_from(libc::getppid()) != Ok(parent) {
+            libc::_exit(NOT_EXECUTABLE);
+        }
+    }
+}
+
+/// Leads the standard streams nowhere.
+pub fn silence() {
+    // SAFETY: the path ends with a NUL; a descriptor that could not be opened is -1 and refused by dup2.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        for stream in 0..=2 {
+            libc::dup2(null, stream);
+        }
+        if null > 2 {
+            libc::close(null);
+        }
+    }
+}
+
+/// Becomes two processes: the child's number in the one, `None` in the other.
+///
+/// # Errors
+/// As fork(2).
+pub fn fork() -> io::Result<Option<i32>> {
+    // SAFETY: this process has one thread, so that the child may go on as we are.
+    let child = check(unsafe { libc::fork() })?;
+    Ok((child != 0).then_some(child))
+}
+
+/// Asks for SIGTERM when the process that started this one dies. False when it has died already.
+#[must_use]
+pub fn die_with(parent: u32) -> bool {
+    // SAFETY: no pointers.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, DEATH);
+        u32::try_from(libc::getppid()) == Ok(parent)
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// How a child of ours ended; `None` while it runs. It is then no more, not even as a zombie.
+///
+/// # Errors
+/// As waitpid(2): `ECHILD` when it is no child of ours.
+pub fn ended(child: i32) -> io::Result<Option<Ended>> {
+    let mut status = 0;
+    // SAFETY: the pointer is to a variable of ours.
+    match check(unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) })? {
+        0 => Ok(None),
+        _ if libc::WIFSIGNALED(status) => Ok(Some(Ended::Signal(libc::WTERMSIG(status)))),
+        _ => Ok(Some(Ended::Status(libc::WEXITSTATUS(status)))),
+    }
+}
+
+/// Waits for a child to end, however long that takes.
+///
+/// # Errors
+/// As waitpid(2).
+pub fn wait_for_end(child: i32) -> io::Result<Ended> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the pointer is to a variable of ours.
+        match check(unsafe { libc::waitpid(child, &raw mut status, 0) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(_) if libc::WIFSIGNALED(status) => {
+                return Ok(Ended::Signal(libc::WTERMSIG(status)));
+            }
+            Ok(_) => return Ok(Ended::Status(libc::WEXITSTATUS(status))),
+        }
+    }
+}
+
+/// Names this process as `ps` and `pidof` show it; 15 bytes at most.
+pub fn name_process(name: &CStr) {
+    // SAFETY: the string ends with a NUL.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// Lets a crash leave a core dump of any size.
+///
+/// # Errors
+/// As setrlimit(2).
+pub fn allow_core_dump() -> io::Result<()> {
+    let all = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the pointer is to a variable of ours.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const all) }).map(drop)
+}
+
+// Files
+
+/// Locks the whole file for writing until its description is closed (`F_OFD_SETLK`); `WouldBlock` when another one
+/// has it locked.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn lock(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: zeroes are a valid flock: from the beginning, to the end, by no process in particular.
+    let mut lock: libc::flock = unsafe { core::mem::zeroed() };
+    // The constants have another type on some targets.
+    #[allow(clippy::unnecessary_cast)]
+    {
+        lock.l_type = libc::F_WRLCK as libc::c_short;
+        lock.l_whence = libc::SEEK_SET as libc::c_short;
+    }
+    // SAFETY: the pointer is to a variable of ours.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }).map(drop)
 }

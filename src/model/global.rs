@@ -71,8 +71,16 @@ pub struct Global {
     pub receive_buffer: Option<u32>,
     /// `interface_up_down_delays`: interface, down delay, up delay.
     pub link_delays: Vec<(IfName, Duration, Duration)>,
-    /// `linkbeat_interfaces` and `linkbeat_use_polling`.
+    /// `linkbeat_use_polling`: of every interface.
     pub linkbeat_polling: bool,
+    /// `linkbeat_interfaces`.
+    pub linkbeat_interfaces: Vec<IfName>,
+    /// `vmac_prefix`: names of virtual MAC interfaces begin with it; `vrrp` unless given.
+    pub vmac_prefix: Option<String>,
+    /// `vmac_addr_prefix`: likewise of those that carry addresses only.
+    pub vmac_addr_prefix: Option<String>,
+    /// `nftables`: the name of the table.
+    pub nftables: Option<String>,
     /// `reload_check_config`: always done; a log file may be named.
     pub reload_log: Option<String>,
 }
@@ -188,6 +196,10 @@ impl Default for Global {
             receive_buffer: None,
             link_delays: Vec::new(),
             linkbeat_polling: false,
+            linkbeat_interfaces: Vec::new(),
+            vmac_prefix: None,
+            vmac_addr_prefix: None,
+            nftables: None,
             reload_log: None,
         }
     }

@@ -16,7 +16,7 @@ pub use global::Global;
 pub use lvs::Lvs;
 pub use route::{Route, Rule};
 pub use script::{Command, Notify, User};
-pub use track::{FileTracker, ProcessTracker, ScriptTracker, Tracking, Weight};
+pub use track::{ArgumentMatch, FileTracker, ProcessTracker, ScriptTracker, Tracking, Weight};
 pub use vrrp::{Announcing, Auth, Instance, Peering, SyncGroup, Vmac, Wish};
 
 /// A whole configuration.
@@ -32,12 +32,23 @@ pub struct Model {
     pub files: Vec<FileTracker>,
     /// `vrrp_track_process`.
     pub processes: Vec<ProcessTracker>,
+    /// `bfd_instance`, by name: there is no BFD in this program yet.
+    pub bfds: Vec<String>,
     /// `vrrp_sync_group`.
     pub groups: Vec<SyncGroup>,
     /// `vrrp_instance`, in the order of the file.
     pub instances: Vec<Instance>,
     /// `virtual_server_group`, `virtual_server`, `SSL`.
     pub lvs: Lvs,
+}
+
+/// `track_group`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackGroup {
+    /// Its name.
+    pub name: String,
+    /// Names of its instances.
+    pub members: Vec<String>,
 }
 
 /// What is put in place at start and taken away at stop, independently of any virtual router.
@@ -49,4 +60,6 @@ pub struct Statics {
     pub routes: Vec<Route>,
     /// `static_rules`.
     pub rules: Vec<Rule>,
+    /// `track_group`: instances that track what names the group.
+    pub groups: Vec<TrackGroup>,
 }

@@ -170,6 +170,8 @@ pub struct Announcing {
     pub lower_repeat: u32,
     /// `garp_extra_if`: on the base interface of a virtual MAC as often as this; zero is never.
     pub extra_interface: Duration,
+    /// `garp_extra_if all`: on every interface of the instance, not of its virtual MACs only.
+    pub extra_everywhere: bool,
     /// `vrrp_garp_interval` or the group's: between two gratuitous ARPs of an interface.
     pub arp_pace: Duration,
     /// `vrrp_gna_interval` or the group's: between two neighbour advertisements of an interface.
@@ -187,6 +189,7 @@ impl Default for Announcing {
             lower_delay: delay,
             lower_repeat: 5,
             extra_interface: Duration::ZERO,
+            extra_everywhere: false,
             arp_pace: Duration::ZERO,
             na_pace: Duration::ZERO,
         }

@@ -7,12 +7,84 @@ use std::io;
 
 use smol::future;
 
-use super::reactor::sleep_until;
+use super::reactor::{now, sleep_until};
+use super::report::{Clock, Report};
 use super::router::Router;
+use super::signal::{Signal, Signals};
+use crate::error::Exit;
+use crate::io::advert;
+use crate::model::Model;
+
+/// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
+/// `None` after having said why not. With `keep`, addresses stay where they are at the end.
+pub async fn vrrp(
+    model: Model,
+    signals: &mut Signals,
+    keep: bool,
+    mut reload: impl FnMut() -> Option<Model>,
+) -> Exit {
+    let mut router = match Router::start(model) {
+        Ok(router) => router,
+        Err(error) => {
+            log::error!("cannot start: {error}");
+            return Exit::Fatal;
+        }
+    };
+    let mut buffer = [0; advert::BUFFER];
+    let exit = loop {
+        let observed = match happening(&router, signals.next()).await {
+            Ok(Happening::Due) => {
+                router.tick(&mut buffer);
+                Ok(())
+            }
+            Ok(Happening::Advert(place)) => {
+                router.receive(place, &mut buffer);
+                Ok(())
+            }
+            Ok(Happening::Change) => router.observe(),
+            Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
+            Ok(Happening::Signal(Ok(Signal::Reload))) => {
+                if let Some(model) = reload() {
+                    router.reload(model);
+                }
+                Ok(())
+            }
+            Ok(Happening::Signal(Ok(signal))) => {
+                report(&mut router, signal);
+                Ok(())
+            }
+            Ok(Happening::Signal(Err(error))) | Err(error) => Err(error),
+        };
+        if let Err(error) = observed {
+            log::error!("cannot wait for events: {error}");
+            break Exit::Internal;
+        }
+    };
+    router.stop(keep);
+    router.farewell().await;
+    exit
+}
+
+/// Writes the file that a signal asks for.
+fn report(router: &mut Router, signal: Signal) {
+    let report = match signal {
+        Signal::Data => Report::Data,
+        Signal::Json => Report::Json,
+        Signal::Stats | Signal::StatsClear => Report::Stats,
+        Signal::Stop | Signal::Reload => return,
+    };
+    if let Err(error) = report.write(router.engine(), router.model(), Clock::read(now())) {
+        let path = report.path(&router.model().global);
+        log::error!("cannot write {}: {error}", path.display());
+    }
+    if signal == Signal::StatsClear {
+        router.engine_mut().clear_stats();
+    }
+}
 
 /// What can happen while nothing is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening<S> {
+enum Happening<S> {
     /// A deadline has come, or there is work left.
     Due,
     /// An advert can be read from the socket in this place.
@@ -25,10 +97,7 @@ pub enum Happening<S> {
 
 /// Waits for the next thing. What has come in goes before what is due: one who slept must not take over from a master that
 /// spoke meanwhile.
-///
-/// # Errors
-/// The kernel cannot wait for one of the sockets.
-pub async fn happening<S>(
+async fn happening<S>(
     router: &Router,
     signal: impl Future<Output = S>,
 ) -> io::Result<Happening<S>> {

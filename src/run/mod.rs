@@ -1,13 +1,286 @@
-//! What connects configuration, engines and kernel: reactor, processes, signals, files.
+//! What connects the engines to the kernel and to the people: processes, waiting, signals, files.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use log::LevelFilter;
+use rustix::process::umask;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::config::Loaded;
+use crate::error::Exit;
+use crate::io::sys;
+use crate::model::{Global, Lvs, Model, Statics};
 
 pub mod addresses;
 pub mod announcer;
+pub mod child;
+pub mod configuration;
+pub mod daemonize;
 pub mod drive;
+pub mod fifo;
 pub mod json;
+pub mod logger;
 pub mod notifier;
+pub mod options;
+pub mod pidfile;
 pub mod reactor;
 pub mod reconcile;
 pub mod report;
 pub mod router;
+pub mod scripts;
+pub mod signal;
 pub mod sockets;
+pub mod supervise;
 pub mod world;
+
+use configuration::Reader;
+use daemonize::{Launch, Side};
+use options::Options;
+use pidfile::{PidFile, Running};
+use signal::Signals;
+use supervise::{Role, Wanted};
+
+const NAME: &str = concat!("keepalite v", env!("CARGO_PKG_VERSION"));
+
+/// Does what the options ask for; `notes` about the command line go to the log.
+#[must_use]
+pub fn start(options: &Options, notes: &[String]) -> Exit {
+    if let Some(mask) = options.umask {
+        umask(mask.0.into());
+    }
+    if options.config_test.is_some() {
+        return configuration::test(options);
+    }
+    let launch = if options.dont_fork || options.role.is_some() {
+        None
+    } else {
+        match daemonize::daemonize() {
+            Ok(Side::Launcher(exit)) => return exit,
+            Ok(Side::Daemon(launch)) => Some(launch),
+            Err(error) => {
+                eprintln!("keepalite: cannot go to the background: {error}");
+                return Exit::Fatal;
+            }
+        }
+    };
+    start_log(options);
+    for note in notes {
+        log::warn!("{note}");
+    }
+    if let Err(error) = allow_core_dumps(options) {
+        log::error!("{error}");
+        return Exit::Fatal;
+    }
+    // A child is stopped by its parent: an interrupt from the keyboard reaches both.
+    let interruptible = options.role.is_none() && !options.ignore_sigint;
+    let mut signals = match Signals::new(interruptible) {
+        Ok(signals) => signals,
+        Err(error) => {
+            log::error!("cannot receive signals: {error}");
+            return Exit::Fatal;
+        }
+    };
+    let done = match options.role {
+        Some(role) => child(role, options, &mut signals),
+        None => parent(options, launch, &mut signals),
+    };
+    done.unwrap_or_else(|exit| exit)
+}
+
+/// The parent, or with `--single` the only process.
+fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> Result<Exit, Exit> {
+    log::info!("Starting {NAME}");
+    log::info!("Configuration file {}", options.use_file);
+    let loaded = configuration::load(options, Reader::First)?;
+    let global = &loaded.model.global;
+    let _pid_file = take_pid_file(&pidfile::path(None, options, global))?;
+    let wanted = wanted(&loaded.model, options);
+    if wanted.roles.is_empty() {
+        log::warn!("the configuration asks for nothing that can run");
+    }
+    if let Some(launch) = launch {
+        launch.succeed();
+    }
+    settle_console(options);
+    let exit = if options.single {
+        enter_namespace(options, &loaded.model.global)?;
+        wait(vrrp(options, loaded, signals))
+    } else {
+        drop(loaded);
+        let reload = || {
+            let loaded = configuration::reload(options, Reader::First)?;
+            Some(self::wanted(&loaded.model, options))
+        };
+        let respawn = !options.dont_respawn;
+        wait(supervise::supervise(signals, wanted, respawn, reload))
+    };
+    log::info!("Stopped {NAME}");
+    Ok(exit)
+}
+
+/// A child of the parent's.
+fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, Exit> {
+    sys::name_process(role.process());
+    if !sys::die_with(std::os::unix::process::parent_id()) {
+        return Err(Exit::Ok);
+    }
+    settle_console(options);
+    let loaded = configuration::load(options, Reader::Child)?;
+    let path = pidfile::path(Some(role), options, &loaded.model.global);
+    let _pid_file = take_pid_file(&path)?;
+    enter_namespace(options, &loaded.model.global)?;
+    match role {
+        Role::Vrrp => Ok(wait(vrrp(options, loaded, signals))),
+        Role::Checkers => {
+            log::error!("this build has no health checkers");
+            Err(Exit::Fatal)
+        }
+    }
+}
+
+/// Runs the virtual routers of a configuration until a signal stops it.
+async fn vrrp(options: &Options, loaded: Loaded, signals: &mut Signals) -> Exit {
+    let reader = if options.single {
+        Reader::First
+    } else {
+        Reader::Child
+    };
+    let again = || configuration::reload(options, reader).map(|loaded| loaded.model);
+    drive::vrrp(loaded.model, signals, options.dont_release_vrrp, again).await
+}
+
+fn wait(main: impl Future<Output = Exit>) -> Exit {
+    reactor::block_on(main).unwrap_or_else(|error| {
+        log::error!("cannot wait for events: {error}");
+        Exit::Internal
+    })
+}
+
+/// Who is to run for a configuration.
+fn wanted(model: &Model, options: &Options) -> Wanted {
+    let both = options.vrrp == options.check;
+    let vrrp = !model.instances.is_empty() || model.statics != Statics::default();
+    let asked = [
+        (Role::Vrrp, vrrp, options.vrrp),
+        (Role::Checkers, model.lvs != Lvs::default(), options.check),
+    ];
+    let asked = asked
+        .into_iter()
+        .filter(|(_, needed, only)| (*needed || options.all) && (both || *only))
+        .map(|(role, ..)| role);
+    let mut roles = Vec::new();
+    for role in asked {
+        match role {
+            Role::Vrrp => roles.push(role),
+            Role::Checkers => log::warn!("this build has no health checkers: not run"),
+        }
+    }
+    Wanted {
+        roles,
+        child_wait: model.global.child_wait,
+    }
+}
+
+fn take_pid_file(path: &Path) -> Result<PidFile, Exit> {
+    PidFile::take(path).map_err(|Running(pid)| {
+        let pid = pid.map_or_else(String::new, |pid| format!(", as process {pid}"));
+        log::error!("daemon is already running{pid} ({})", path.display());
+        // As keepalived has it, so that a second start by an init script is no failure.
+        Exit::Ok
+    })
+}
+
+fn start_log(options: &Options) {
+    let role = options.role.and_then(|role| role.process().to_str().ok());
+    let default = format!("{}/keepalived.log", directory());
+    let file = options.log_file.as_deref().map(|given| match given {
+        "" => default.as_str(),
+        given => given,
+    });
+    let file = file.map(|file| match options.role {
+        Some(role) => with_suffix(file, &role.to_string().to_lowercase()),
+        None => file.to_owned(),
+    });
+    let started = logger::start(&logger::Setup {
+        ident: role.unwrap_or("keepalite"),
+        facility: (!options.no_syslog).then_some(options.log_facility),
+        // Until the start has succeeded, who has typed the command is to see what is wrong.
+        console: if options.log_console {
+            LevelFilter::Trace
+        } else {
+            LevelFilter::Warn
+        },
+        detail: options.log_detail,
+        file: file.as_deref(),
+    });
+    if let Err(error) = started {
+        log::warn!("{error}");
+    }
+}
+
+/// From here on the standard error shows nothing that was not asked for.
+fn settle_console(options: &Options) {
+    if !options.log_console {
+        logger::set_console(LevelFilter::Off);
+    }
+}
+
+/// `keepalived.log` becomes `keepalived_vrrp.log`: each process has its own.
+fn with_suffix(path: &str, suffix: &str) -> String {
+    match path.rsplit_once('.') {
+        Some((stem, extension)) if !extension.contains('/') => {
+            format!("{stem}_{suffix}.{extension}")
+        }
+        _ => format!("{path}_{suffix}"),
+    }
+}
+
+/// Where files go that have no place of their own.
+fn directory() -> String {
+    std::env::var("TMPDIR").unwrap_or_else(|_| "/tmp".to_owned())
+}
+
+fn allow_core_dumps(options: &Options) -> io::Result<()> {
+    if options.core_dump || options.core_dump_pattern.is_some() {
+        sys::allow_core_dump()?;
+    }
+    let Some(pattern) = options.core_dump_pattern.as_deref() else {
+        return Ok(());
+    };
+    let pattern = if pattern.is_empty() { "core" } else { pattern };
+    let told = fs::write("/proc/sys/kernel/core_pattern", pattern);
+    told.map_err(|e| io::Error::new(e.kind(), format!("cannot set the core pattern: {e}")))
+}
+
+/// Goes into the network namespace of `-s NAME` or `net_namespace`, as `ip netns` names them. Who has the sockets goes; the
+/// parent stays.
+fn enter_namespace(options: &Options, global: &Global) -> Result<(), Exit> {
+    let Some(name) = options.namespace.as_ref().or(global.net_namespace.as_ref()) else {
+        return Ok(());
+    };
+    let entered = fs::File::open(Path::new("/run/netns").join(name)).and_then(|namespace| {
+        let network = Some(LinkNameSpaceType::Network);
+        Ok(move_into_link_name_space(namespace.as_fd(), network)?)
+    });
+    entered.map_err(|error| {
+        log::error!("cannot enter the network namespace {name}: {error}");
+        Exit::Fatal
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_process_has_a_log_file_of_its_own() {
+        assert_eq!(
+            with_suffix("/tmp/keepalived.log", "vrrp"),
+            "/tmp/keepalived_vrrp.log"
+        );
+        assert_eq!(with_suffix("/var/log.d/all", "vrrp"), "/var/log.d/all_vrrp");
+    }
+}

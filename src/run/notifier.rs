@@ -1,19 +1,157 @@
-//! temp
-use crate::model::Global;
-use crate::vrrp::{Instance, Told};
-/// t
-pub struct Notifier;
+//! Telling scripts and FIFOs what has become of a virtual router, in keepalived's words and order: the script of the state,
+//! the script of all states, the FIFOs.
+
+use core::time::Duration;
+use std::path::Path;
+
+use smol::Task;
+
+use super::fifo::{self, Fifo};
+use super::scripts::{Job, Runner};
+use crate::model::{self, Command, Global, User};
+use crate::vrrp::{Id, Instance, State, Told};
+
+/// How long the scripts that are told of the stop may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Scripts and FIFOs.
+pub struct Notifier {
+    runner: Runner<Id>,
+    /// `notify_fifo` and `vrrp_notify_fifo`.
+    lines: [Outlet; 2],
+}
+
+/// A FIFO as it was asked for, and what came of it.
+#[derive(Default)]
+struct Outlet {
+    asked: model::global::Fifo,
+    open: Option<Fifo>,
+    /// Ends the script when it goes.
+    reader: Option<Task<()>>,
+}
+
 impl Notifier {
-    /// n
-    pub fn new(_: &Global) -> Self {
-        Self
+    /// Opens the FIFOs and starts the scripts that read them.
+    #[must_use]
+    pub fn new(global: &Global) -> Self {
+        let mut notifier = Self {
+            runner: Runner::new(global.script_user),
+            lines: Default::default(),
+        };
+        notifier.reload(global);
+        notifier
     }
-    /// t
-    pub fn tell(&mut self, i: &Instance, s: Told, p: u8) {
-        log::info!("notify {} {s:?} {p}", i.config().name);
+
+    /// Takes up another configuration; a FIFO that is asked for as before does not notice.
+    pub fn reload(&mut self, global: &Global) {
+        self.runner.set_default(global.script_user);
+        let [all, vrrp] = &mut self.lines;
+        all.update(&global.fifo, global.script_user);
+        vrrp.update(&global.vrrp_fifo, global.script_user);
     }
-    /// r
-    pub fn reload(&mut self, _: &Global) {}
-    /// f
-    pub async fn farewell(self) {}
+
+    /// Tells what a virtual router has become.
+    pub fn tell(&mut self, instance: &Instance, told: Told, priority: u8) {
+        let config = instance.config();
+        let notify = &config.notify;
+        let state = word(told, instance.state());
+        let own = match told {
+            Told::Master => ("notify_master", notify.master.as_ref()),
+            Told::Backup => ("notify_backup", notify.backup.as_ref()),
+            Told::Fault => ("notify_fault", notify.fault.as_ref()),
+            Told::Stop => ("notify_stop", notify.stop.as_ref()),
+            Told::Deleted => (
+                "notify_deleted",
+                notify.deleted.as_ref().and_then(Option::as_ref),
+            ),
+            Told::LowerPriority => ("notify_master_rx_lower_pri", notify.lower_priority.as_ref()),
+            Told::PriorityChanged => ("", None),
+        };
+        if let (label, Some(command)) = own {
+            self.run(instance, label, command, Vec::new());
+        }
+        let is_state = !matches!(told, Told::LowerPriority | Told::PriorityChanged);
+        if let Some(command) = notify.any.as_ref().filter(|_| is_state) {
+            let arguments = [
+                "INSTANCE".to_owned(),
+                config.name.clone(),
+                state.to_owned(),
+                priority.to_string(),
+            ];
+            self.run(instance, "notify", command, arguments.into());
+        }
+        let mut open = self
+            .lines
+            .iter_mut()
+            .filter_map(|outlet| outlet.open.as_mut())
+            .peekable();
+        if open.peek().is_some() {
+            let line = format!("INSTANCE \"{}\" {state} {priority}\n", config.name);
+            open.for_each(|fifo| fifo.write(&line));
+        }
+    }
+
+    fn run(&self, instance: &Instance, label: &str, command: &Command, arguments: Vec<String>) {
+        let label = format!("({}) {label}", instance.config().name);
+        self.runner.run(
+            instance.id(),
+            Job {
+                label,
+                command: command.clone(),
+                arguments,
+            },
+        );
+    }
+
+    /// Waits until all scripts have ended, for a second at the most.
+    pub async fn farewell(self) {
+        if !self.runner.settle(FAREWELL).await {
+            log::warn!("not waiting any longer for scripts that still run");
+        }
+    }
+}
+
+impl Outlet {
+    fn update(&mut self, asked: &model::global::Fifo, user: Option<User>) {
+        if self.asked == *asked {
+            return;
+        }
+        // The old one goes first: it may be at the same place.
+        *self = Self {
+            asked: asked.clone(),
+            ..Self::default()
+        };
+        let Some((path, owner)) = &asked.path else {
+            return;
+        };
+        let path = Path::new(path);
+        match Fifo::open(path, *owner) {
+            Ok(fifo) => self.open = Some(fifo),
+            Err(error) => {
+                log::error!(
+                    "cannot open the FIFO {}: {error}; nothing is written to it",
+                    path.display()
+                );
+                return;
+            }
+        }
+        self.reader = asked
+            .script
+            .clone()
+            .map(|script| fifo::keep_reader(script, path, user));
+    }
+}
+
+/// The word for a state; a change of priority tells which state it is a priority of.
+const fn word(told: Told, state: State) -> &'static str {
+    match (told, state) {
+        (Told::Master, _) => "MASTER",
+        (Told::Backup, _) => "BACKUP",
+        (Told::Fault, _) => "FAULT",
+        (Told::Stop, _) => "STOP",
+        (Told::Deleted, _) => "DELETED",
+        (Told::LowerPriority, _) => "MASTER_RX_LOWER_PRI",
+        (Told::PriorityChanged, State::Master) => "MASTER_PRIORITY",
+        (Told::PriorityChanged, _) => "BACKUP_PRIORITY",
+    }
 }

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_added_and_what_is_ours_and_unwanted_removed_last() {
         let [old, new] = [at("10.0.0.1"), at("10.0.0.2")];
-        let plan = steps(&[old.clone()], &[new.clone()], &[old.clone()]);
+        let plan = steps(&[at("10.0.0.1")], &[at("10.0.0.2")], &[at("10.0.0.1")]);
         assert_eq!(plan, [Step::Add(new), Step::Remove(old)]);
     }
 

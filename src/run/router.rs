@@ -464,11 +464,15 @@ impl Router {
         self.engine.forget_removed();
     }
 
-    /// Resigns and takes everything away that is ours.
-    pub fn stop(&mut self) {
+    /// Resigns, and takes everything away that is ours unless it is to be kept.
+    pub fn stop(&mut self, keep: bool) {
         self.happened(Event::Stop, now());
-        self.desired = Desired::default();
-        self.again();
+        if keep {
+            self.work.retain(|work| *work != Work::Reconcile);
+        } else {
+            self.desired = Desired::default();
+            self.again();
+        }
         while !self.work.is_empty() {
             self.work();
         }

@@ -26,7 +26,7 @@ use crate::model::{self, Peering};
 use crate::name::{Family, IfName, Ifindex, OWNER, Priority, RESIGN, Version};
 use crate::time::{Centis, Instant};
 use crate::wire::Checksum;
-use crate::wire::vrrp::AdvertRepr;
+use crate::wire::vrrp::{Advert, AdvertRepr};
 
 /// A virtual router that runs.
 #[derive(Debug)]
@@ -398,8 +398,21 @@ impl Instance {
             }
         }
         let known = self.heard.is_some_and(|heard| heard.from == from);
+        let heard = Heard {
+            from,
+            priority: advert.priority(),
+            interval: advert.interval(),
+            at: now,
+        };
+        self.step(Input::Advert(heard), now, out);
+        self.remark(&advert, from, known, out);
+    }
+
+    /// What is said about an advert that is accepted all the same; after the step, since a new state or master has it said
+    /// anew.
+    fn remark(&mut self, advert: &Advert<'_>, from: IpAddr, known: bool, out: &mut Vec<Action>) {
         let trusted = known && self.config.skip_check_adv_addr;
-        if !trusted && !receive::same_addresses(&advert, &self.advertised) {
+        if !trusted && !receive::same_addresses(advert, &self.advertised) {
             self.stats.addr_list_err += 1;
             if self.said.first(Said::ADDRESSES) {
                 let (theirs, ours) = (usize::from(advert.count()), self.advertised.len());
@@ -410,13 +423,6 @@ impl Instance {
         if theirs != ours && self.said.first(Said::INTERVAL) {
             out.push(self.say(Note::Interval { theirs, ours }));
         }
-        let heard = Heard {
-            from,
-            priority: advert.priority(),
-            interval: theirs,
-            at: now,
-        };
-        self.step(Input::Advert(heard), now, out);
     }
 
     /// The state machine; every pair of state and input has its arm.
@@ -614,7 +620,7 @@ impl Instance {
         } else if backup.preempt_at.take().is_some() {
             out.push(self.say(Note::PreemptDelayStops));
         }
-        if self.heard.is_none_or(|old| old.from != from) {
+        if self.heard.is_some_and(|old| old.from != from) {
             self.said = Said(0);
         }
         self.heard = Some(heard);

@@ -85,14 +85,16 @@ pub(super) fn observe(
     };
     let config = instance.config();
     let mut faults = Faults::default();
-    match own.index {
-        None => faults.add(Faults::MISSING),
-        Some(_) if config.track_primary && !own.up => faults.add(Faults::DOWN),
-        Some(_) => {}
-    }
     let local = own.source(config.family);
-    if config.source.or(local).is_none() {
-        faults.add(Faults::NO_SOURCE);
+    if own.index.is_none() {
+        faults.add(Faults::MISSING);
+    } else {
+        if config.track_primary && !own.up {
+            faults.add(Faults::DOWN);
+        }
+        if config.source.or(local).is_none() {
+            faults.add(Faults::NO_SOURCE);
+        }
     }
     let mut weights = 0;
     let mut all_known = true;

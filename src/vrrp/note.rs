@@ -159,6 +159,10 @@ impl fmt::Display for Note {
                 f,
                 "received advert from {from} with our priority {priority} and a higher address, giving way"
             ),
+            Self::LowerPriority { from, theirs, ours } if theirs == ours => write!(
+                f,
+                "received advert from {from} with our priority {ours} and a lower address, forcing new election"
+            ),
             Self::LowerPriority { from, theirs, ours } => write!(
                 f,
                 "received advert from {from} with lower priority {theirs}, ours {ours}, forcing new election"
@@ -192,7 +196,7 @@ impl fmt::Display for Note {
                 write!(f, "{other} goes on as owner, lowering our priority to 254")
             }
             Self::OwnerRestored => {
-                f.write_str("the other owner is gone, restoring our priority to 255")
+                f.write_str("no other owner is heard any more, restoring our priority to 255")
             }
             Self::Interval { theirs, ours } => write!(
                 f,

@@ -65,6 +65,8 @@ impl fmt::Display for Malformed {
     }
 }
 
+impl core::error::Error for Malformed {}
+
 /// An advertisement borrowed from the receive buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct Advert<'a> {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use keepalite::io::sys;
 use keepalite::name::{Family, Mac, Version};
+use keepalite::time::Centis;
 use keepalite::wire::vrrp::Advert;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, socket_with, sockopt};
 
@@ -40,6 +41,7 @@ pub(crate) enum Seen {
         version: Version,
         vrid: u8,
         priority: u8,
+        interval: Centis,
         source: IpAddr,
         destination: IpAddr,
         addresses: Vec<IpAddr>,
@@ -248,6 +250,7 @@ fn advert(payload: &[u8], family: Family, source: IpAddr, destination: IpAddr) -
         version: advert.version(),
         vrid: advert.vrid().get(),
         priority: advert.priority(),
+        interval: advert.interval(),
         source,
         destination,
         addresses: advert.addresses().collect(),

@@ -73,6 +73,13 @@ impl Client {
         self.answers().len()
     }
 
+    /// When it was answered, since `begin`.
+    pub(crate) fn answers_since(&self, begin: Instant) -> Vec<Instant> {
+        let answers = self.answers();
+        let first = answers.partition_point(|at| *at < begin);
+        answers.get(first..).unwrap_or_default().to_vec()
+    }
+
     /// Is it being answered?
     pub(crate) fn is_served(&self) -> bool {
         self.answers()

@@ -21,13 +21,16 @@
 )]
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use keepalite::error::Chain;
 use keepalite::io::link::{self, Kind, Setting};
 use keepalite::io::netlink::{Batch, Netlink};
+use keepalite::io::sys;
 use keepalite::name::IfName;
 
 mod capture;
@@ -63,10 +66,26 @@ struct Switch {
 /// A directory that goes with this value.
 struct Scratch(PathBuf);
 
+/// The directories that there are, for [`end_on_signal`].
+static SCRATCHES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Ends the process when one of the signals of this descriptor comes, with nothing left behind.
+pub(crate) fn end_on_signal(signals: OwnedFd) {
+    std::thread::spawn(move || {
+        const FOR_EVER: Duration = Duration::from_secs(1 << 20);
+        while !sys::wait_readable(signals.as_fd(), FOR_EVER).unwrap_or(true) {}
+        process::kill_descendants();
+        for scratch in SCRATCHES.lock().iter().flat_map(|all| all.iter()) {
+            let _ = std::fs::remove_dir_all(scratch);
+        }
+        std::process::exit(130);
+    });
 }
 
 impl Lab {
@@ -139,6 +158,9 @@ fn scratch() -> io::Result<PathBuf> {
     let unique = format!("keepalite-lab-{}-{:x}", std::process::id(), now.as_nanos());
     let path = std::env::temp_dir().join(unique);
     std::fs::create_dir(&path)?;
+    if let Ok(mut all) = SCRATCHES.lock() {
+        all.push(path.clone());
+    }
     Ok(path)
 }
 

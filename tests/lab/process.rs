@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use keepalite::io::sys;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, set_child_subreaper,
+    waitpid,
+};
 
 use super::Namespace;
 
@@ -39,6 +42,7 @@ impl Process {
             .stdout(file.try_clone()?)
             .stderr(file);
         sys::confine(&mut command, namespace.as_fd())?;
+        set_child_subreaper(Some(getpid()))?;
         let child = command.spawn().map_err(|e| {
             io::Error::new(e.kind(), format!("cannot start {}: {e}", program.display()))
         })?;
@@ -76,18 +80,13 @@ impl Process {
 
     /// Kills it and all that it started, at once: what a crash or a power cut does.
     pub(crate) fn kill_tree(&mut self) {
-        let victims: Vec<Pid> = self
-            .tree()
-            .into_iter()
-            .filter_map(|n| pid(n).ok())
-            .collect();
-        // Held first, so that nobody starts another one again, or says good-bye because its parent has died.
-        for signal in [Signal::STOP, Signal::KILL] {
-            for victim in &victims {
-                let _ = kill_process(*victim, signal);
-            }
-        }
+        let victims = freeze(self.id());
+        kill(&victims);
         let _ = self.child.wait();
+        // Orphans are ours (we are their subreaper): a dead one that nobody buries looks alive to whoever reads its pid file.
+        for orphan in victims.iter().skip(1).flat_map(|victim| pid(*victim)) {
+            let _ = waitpid(Some(orphan), WaitOptions::empty());
+        }
     }
 
     /// Waits for its end.
@@ -117,6 +116,38 @@ impl Drop for Process {
         if !self.has_ended() {
             self.kill_tree();
         }
+    }
+}
+
+/// Kills everything that we started, and what that started.
+pub(super) fn kill_descendants() {
+    let own = std::process::id();
+    for child in tree(own).into_iter().skip(1) {
+        kill(&freeze(child));
+    }
+    while waitpid(None, WaitOptions::empty()).is_ok() {}
+}
+
+/// Makes a process and its descendants stand still before the first of them dies, so that none starts another again, or hears
+/// of a death and says good-bye on the wire.
+fn freeze(root: u32) -> Vec<u32> {
+    let mut known = 0;
+    loop {
+        let all = tree(root);
+        for process in all.iter().flat_map(|process| pid(*process)) {
+            let _ = kill_process(process, Signal::STOP);
+        }
+        // Those that were born meanwhile.
+        if all.len() == known {
+            return all;
+        }
+        known = all.len();
+    }
+}
+
+fn kill(processes: &[u32]) {
+    for process in processes.iter().flat_map(|process| pid(*process)) {
+        let _ = kill_process(process, Signal::KILL);
     }
 }
 

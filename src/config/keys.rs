@@ -1,0 +1,393 @@
+//! The keywords: a table per block, a row per keyword, and how a block is read by its table.
+
+use std::collections::BTreeSet;
+
+use super::diag::{Diags, Span};
+use super::script::{Scripts, Users};
+use super::tree::Block;
+use super::value::Args;
+
+/// What this build does about a keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// What it asks for is done.
+    Obeyed,
+    /// It is read and checked, but this version does not do it.
+    NotYet,
+    /// It is read, and will never be done here: why.
+    Ignored(&'static str),
+    /// This build lacks the feature of this name.
+    Feature(&'static str),
+}
+
+/// A row of the tables, for those who show them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The block that it stands in; empty at the top level.
+    pub block: &'static str,
+    /// The keyword.
+    pub keyword: &'static str,
+    /// What this build does about it.
+    pub status: Status,
+}
+
+/// Every keyword of every block.
+#[must_use]
+pub fn table() -> Vec<Row> {
+    let mut rows = Vec::new();
+    super::root::rows(&mut rows);
+    rows
+}
+
+/// What follows a keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Any number of values, also none.
+    Any,
+    /// At least one value.
+    Value,
+    /// Braces.
+    Block,
+    /// A name, or more, and braces.
+    Named,
+}
+
+/// A keyword of a block whose draft is a `D`.
+pub(super) struct Key<D> {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) status: Status,
+    pub(super) set: fn(&mut D, &mut Args<'_, '_, '_>),
+}
+
+/// Shorthand for the rows.
+pub(super) const fn key<D>(
+    name: &'static str,
+    shape: Shape,
+    status: Status,
+    set: fn(&mut D, &mut Args<'_, '_, '_>),
+) -> Key<D> {
+    Key {
+        name,
+        shape,
+        status,
+        set,
+    }
+}
+
+/// The keywords of a block; a family of blocks may share some.
+pub(super) struct Table<D: 'static> {
+    pub(super) block: &'static str,
+    pub(super) keys: &'static [&'static [Key<D>]],
+}
+
+impl<D> Table<D> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> + use<'_, D> {
+        self.keys
+            .iter()
+            .flat_map(|keys| keys.iter().map(|k| k.name))
+    }
+
+    pub(super) fn rows(&self, rows: &mut Vec<Row>) {
+        let keys = self.keys.iter().flat_map(|keys| keys.iter());
+        rows.extend(keys.map(|k| Row {
+            block: self.block,
+            keyword: k.name,
+            status: k.status,
+        }));
+    }
+
+    fn find(&self, name: &str) -> Option<&'static Key<D>> {
+        self.keys
+            .iter()
+            .find_map(|keys| keys.iter().find(|k| k.name == name))
+    }
+
+    /// Reads the blocks that stand in this one.
+    pub(super) fn read(&self, blocks: &[Block<'_>], draft: &mut D, context: &mut Context) {
+        for block in blocks {
+            self.read_one(block, draft, context);
+        }
+    }
+
+    pub(super) fn read_one(&self, block: &Block<'_>, draft: &mut D, context: &mut Context) {
+        let Some(key) = self.find(block.keyword()) else {
+            return self.unknown(block, draft, context);
+        };
+        if !fits(block, key.shape, &mut context.diags) {
+            return;
+        }
+        context.tell(self.block, key.name, key.status, block.at());
+        let muted = context.muted;
+        context.muted |= key.status != Status::Obeyed;
+        let mut args = Args::new(block, context);
+        (key.set)(draft, &mut args);
+        args.finish();
+        context.muted = muted;
+    }
+
+    fn unknown(&self, block: &Block<'_>, draft: &mut D, context: &mut Context) {
+        let name = block.keyword();
+        let old = OLD
+            .iter()
+            .find(|old| old.name == name && old.blocks.contains(&self.block));
+        if let Some(old) = old {
+            match old.now {
+                Now::Gone(why) => {
+                    context
+                        .diags
+                        .warn(block.at(), format!("'{name}' has no effect"))
+                        .hint(why);
+                }
+                Now::Called(new) => {
+                    context
+                        .diags
+                        .warn(
+                            block.at(),
+                            format!("'{name}' is no keyword, taken as '{new}'"),
+                        )
+                        .hint(format!("write '{new}'"));
+                    if let Some(key) = self.find(new) {
+                        let mut args = Args::new(block, context);
+                        (key.set)(draft, &mut args);
+                    }
+                }
+            }
+            return;
+        }
+        let place = if self.block.is_empty() {
+            "at the top level".to_owned()
+        } else {
+            format!("in {}", self.block)
+        };
+        let near = nearest(name, self.names());
+        let elsewhere = || {
+            context
+                .homes
+                .iter()
+                .filter(|r| r.keyword == name)
+                .map(|r| r.block)
+                .collect::<Vec<_>>()
+        };
+        let hint = match near {
+            Some((near, 1)) => Some(format!("did you mean '{near}'?")),
+            _ => match (elsewhere().as_slice(), near) {
+                ([], Some((near, _))) => Some(format!("did you mean '{near}'?")),
+                ([], None) if block.body.is_some() => {
+                    Some("ignored with its whole block".to_owned())
+                }
+                ([], None) => None,
+                ([""], _) => {
+                    Some("it belongs to the top level: is a '}' missing above?".to_owned())
+                }
+                ([home, ..], _) => Some(format!(
+                    "it belongs into {home}: is there a '}}' too many, or a '{{' missing, above?"
+                )),
+            },
+        };
+        let diag = context
+            .diags
+            .error(block.at(), format!("unknown keyword '{name}' {place}"));
+        diag.hint = hint;
+    }
+}
+
+/// Whether values and braces are as the keyword needs them.
+fn fits(block: &Block<'_>, shape: Shape, diags: &mut Diags) -> bool {
+    let name = block.keyword();
+    let bare = block.words.len() < 2;
+    match shape {
+        Shape::Value | Shape::Named if bare => {
+            diags.error(block.at(), format!("'{name}' needs a value"));
+            false
+        }
+        Shape::Block | Shape::Named if block.body.is_none() => {
+            diags
+                .error(block.at(), format!("'{name}' needs a block"))
+                .hint("a '{' is missing");
+            false
+        }
+        Shape::Any | Shape::Value if block.body.is_some() => {
+            diags
+                .error(block.at(), format!("'{name}' takes no block"))
+                .hint("ignored up to its '}'");
+            true
+        }
+        _ => true,
+    }
+}
+
+/// What is needed while reading, besides the draft.
+pub(super) struct Context {
+    pub(super) diags: Diags,
+    pub(super) users: Users,
+    pub(super) scripts: Scripts,
+    /// Within a block that is not obeyed: that has been said.
+    muted: bool,
+    told: BTreeSet<(&'static str, &'static str)>,
+    homes: Vec<Row>,
+}
+
+impl Context {
+    pub(super) fn new(diags: Diags) -> Self {
+        Self {
+            diags,
+            users: Users::default(),
+            scripts: Scripts::default(),
+            muted: false,
+            told: BTreeSet::new(),
+            homes: table(),
+        }
+    }
+
+    /// Says once for each keyword that it is not obeyed.
+    fn tell(&mut self, block: &'static str, name: &'static str, status: Status, at: Span) {
+        if status == Status::Obeyed || self.muted || !self.told.insert((block, name)) {
+            return;
+        }
+        match status {
+            Status::Obeyed => {}
+            Status::NotYet => {
+                self.diags
+                    .warn(at, format!("'{name}' is not obeyed by this version yet"));
+            }
+            Status::Ignored(why) => {
+                self.diags
+                    .warn(at, format!("'{name}' is ignored"))
+                    .hint(why);
+            }
+            Status::Feature(feature) => {
+                self.diags
+                    .warn(at, format!("'{name}' is not in this build"))
+                    .hint(format!("it needs the feature '{feature}'"));
+            }
+        }
+    }
+}
+
+/// What became of a word that people still write.
+enum Now {
+    /// Nothing: why nothing is lost.
+    Gone(&'static str),
+    /// It has another name.
+    Called(&'static str),
+}
+
+struct Old {
+    name: &'static str,
+    blocks: &'static [&'static str],
+    now: Now,
+}
+
+const fn gone(name: &'static str, blocks: &'static [&'static str], why: &'static str) -> Old {
+    Old {
+        name,
+        blocks,
+        now: Now::Gone(why),
+    }
+}
+
+const fn called(name: &'static str, blocks: &'static [&'static str], new: &'static str) -> Old {
+    Old {
+        name,
+        blocks,
+        now: Now::Called(new),
+    }
+}
+
+/// Words of early versions, and misspellings that are copied from page to page.
+const OLD: &[Old] = &[
+    gone(
+        "nat_mask",
+        &["virtual_server"],
+        "keepalived dropped it in 1.2: remove the line",
+    ),
+    gone(
+        "net_mask",
+        &["virtual_server"],
+        "it was never a keyword: remove the line",
+    ),
+    called("lvs_id", &["global_defs"], "router_id"),
+    called(
+        "lvs_sync_daemon_inteface",
+        &["vrrp_instance"],
+        "lvs_sync_daemon_interface",
+    ),
+    called("lb_kind", &["real_server"], "lvs_method"),
+    called(
+        "netify_backup",
+        &["vrrp_instance", "vrrp_sync_group"],
+        "notify_backup",
+    ),
+    called("weigth", &["real_server", "vrrp_script"], "weight"),
+    called("vrrp_grap_interval", &["global_defs"], "vrrp_garp_interval"),
+    called("connetc_port", CHECKERS, "connect_port"),
+    called("nb_get_retries", CHECKERS, "retry"),
+];
+
+const CHECKERS: &[&str] = &[
+    "TCP_CHECK",
+    "HTTP_GET",
+    "SSL_GET",
+    "SMTP_CHECK",
+    "DNS_CHECK",
+    "UDP_CHECK",
+    "PING_CHECK",
+];
+
+/// The name most like a word, and how many letters are to be changed, if few enough.
+pub(super) fn nearest<'n>(
+    word: &str,
+    names: impl Iterator<Item = &'n str>,
+) -> Option<(&'n str, usize)> {
+    let most = (word.len() / 3).clamp(1, 4);
+    if word.len() > 64 {
+        return None;
+    }
+    let near = names.map(|name| (name, distance(word.as_bytes(), name.as_bytes())));
+    near.filter(|(_, d)| *d <= most).min_by_key(|(_, d)| *d)
+}
+
+/// Letters to insert, delete, change, or swap with their neighbour.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let change =
+                above.get(j).copied().unwrap_or(0) + usize::from(!x.eq_ignore_ascii_case(y));
+            let insert = row.get(j).copied().unwrap_or(0) + 1;
+            let delete = above.get(j + 1).copied().unwrap_or(0) + 1;
+            let mut best = change.min(insert).min(delete);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                best = best.min(before.get(j - 1).copied().unwrap_or(0) + 1);
+            }
+            row.push(best);
+        }
+        before = core::mem::replace(&mut above, row);
+    }
+    above.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found_also_for_swapped_letters() {
+        let names = ["priority", "preempt", "state"];
+        assert_eq!(nearest("priorty", names.into_iter()), Some(("priority", 1)));
+        assert_eq!(nearest("satte", names.into_iter()), Some(("state", 1)));
+        assert_eq!(nearest("banana", names.into_iter()), None);
+    }
+
+    #[test]
+    fn no_block_has_a_keyword_twice() {
+        let mut seen = BTreeSet::new();
+        for row in table() {
+            assert!(seen.insert((row.block, row.keyword)), "{row:?}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Where log records go: syslog, console, file.
+//!
+//! Nothing here waits: a syslog daemon that is slow, gone, or not there yet costs records, and the next one that gets
+//! through says how many. Records of a level that is not wanted cost a comparison.
+
+use core::fmt::{self, Write as _};
+use core::str::FromStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixDatagram;
+use std::sync::{Mutex, TryLockError};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::io::sys;
+
+/// Facility of syslog(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facility(u8);
+
+impl Facility {
+    /// Other system daemons; the default.
+    pub const DAEMON: Self = Self(3);
+    const USER: Self = Self(1);
+    const LOCAL0: u8 = 16;
+}
+
+impl Default for Facility {
+    fn default() -> Self {
+        Self::DAEMON
+    }
+}
+
+impl FromStr for Facility {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match (name, name.strip_prefix("local").unwrap_or(name).as_bytes()) {
+            ("daemon", _) => Ok(Self::DAEMON),
+            ("user", _) => Ok(Self::USER),
+            (_, [digit @ b'0'..=b'7']) => Ok(Self(Self::LOCAL0 + (digit - b'0'))),
+            _ => Err("one of 0 to 7, local0 to local7, user, daemon is wanted"),
+        }
+    }
+}
+
+/// Where to log, and how much.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// The name before the pid.
+    pub ident: &'a str,
+    /// `None` for no syslog at all.
+    pub facility: Option<Facility>,
+    /// What the standard error shows.
+    pub console: LevelFilter,
+    /// `-D` given how often: details, and still more of them.
+    pub detail: u8,
+    /// A file that is appended to.
+    pub file: Option<&'a str>,
+}
+
+/// Starts logging, or changes where it goes.
+///
+/// # Errors
+/// When the file cannot be opened; everything else is in force nevertheless.
+pub fn start(setup: &Setup<'_>) -> io::Result<()> {
+    let wanted = match setup.detail {
+        0 => LevelFilter::Info,
+        1 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    };
+    let opened = setup.file.map(|path| {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        file.map_err(|e| io::Error::new(e.kind(), format!("cannot log to {path}: {e}")))
+    });
+    let (file, result) = match opened {
+        Some(Ok(file)) => (Some(file), Ok(())),
+        Some(Err(error)) => (None, Err(error)),
+        None => (None, Ok(())),
+    };
+    if let Ok(mut sinks) = LOGGER.0.lock() {
+        sinks.ident.clear();
+        sinks.ident.push_str(setup.ident);
+        sinks.syslog = setup.facility.map(Syslog::new);
+        sinks.console = setup.console;
+        sinks.file = file;
+    }
+    // Only the first call sets it; later ones change what it does.
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(wanted);
+    result
+}
+
+/// Shows only `level` and graver on the standard error from now on.
+pub fn set_console(level: LevelFilter) {
+    if let Ok(mut sinks) = LOGGER.0.lock() {
+        sinks.console = level;
+    }
+}
+
+static LOGGER: Logger = Logger(Mutex::new(Sinks {
+    ident: String::new(),
+    syslog: None,
+    console: LevelFilter::Off,
+    file: None,
+    text: String::new(),
+    line: String::new(),
+}));
+
+struct Logger(Mutex<Sinks>);
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let mut sinks = match self.0.try_lock() {
+            Ok(sinks) => sinks,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // A record made while another one is being written, by its own arguments.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        sinks.write(record.level(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+struct Sinks {
+    ident: String,
+    syslog: Option<Syslog>,
+    console: LevelFilter,
+    file: Option<File>,
+    /// Buffers that are used again for every record.
+    text: String,
+    line: String,
+}
+
+impl Sinks {
+    fn write(&mut self, level: Level, args: &fmt::Arguments<'_>) {
+        self.text.clear();
+        // A Display that gives up leaves what it has written so far.
+        let _ = self.text.write_fmt(*args);
+        let now = sys::local_time();
+        let line = &mut self.line;
+        for text in self.text.lines() {
+            if let Some(syslog) = &mut self.syslog {
+                syslog.send(level, &now, &self.ident, text, line);
+            }
+            line.clear();
+            let _ = writeln!(line, "{}: {text}", Console(&now));
+            if level <= self.console {
+                let _ = io::stderr().write_all(line.as_bytes());
+            }
+            if let Some(file) = &mut self.file {
+                let _ = file.write_all(line.as_bytes());
+            }
+        }
+    }
+}
+
+/// The socket of the syslog daemon, which may not be there yet, or go and come back.
+struct Syslog {
+    facility: Facility,
+    socket: Option<UnixDatagram>,
+    lost: u32,
+}
+
+impl Syslog {
+    const PATH: &str = "/dev/log";
+
+    const fn new(facility: Facility) -> Self {
+        Self {
+            facility,
+            socket: None,
+            lost: 0,
+        }
+    }
+
+    fn send(
+        &mut self,
+        level: Level,
+        now: &sys::LocalTime,
+        ident: &str,
+        text: &str,
+        line: &mut String,
+    ) {
+        // keepalived logs its details as information, and people's syslog filters expect that.
+        let severity = match level {
+            Level::Error => 3,
+            Level::Warn => 4,
+            Level::Info | Level::Debug => 6,
+            Level::Trace => 7,
+        };
+        let priority = self.facility.0 << 3 | severity;
+        let prefix = format_args!(
+            "<{priority}>{} {ident}[{}]:",
+            Rfc3164(now),
+            std::process::id()
+        );
+        // Writing to a String cannot fail.
+        if self.lost > 0 {
+            line.clear();
+            let _ = write!(line, "{prefix} {} log messages were lost", self.lost);
+            if self.deliver(line.as_bytes()).is_ok() {
+                self.lost = 0;
+            }
+        }
+        line.clear();
+        let _ = write!(line, "{prefix} {text}");
+        if self.deliver(line.as_bytes()).is_err() {
+            self.lost = self.lost.saturating_add(1);
+        }
+    }
+
+    /// Sends, over a new connection where the old one is gone.
+    fn deliver(&mut self, message: &[u8]) -> io::Result<()> {
+        if let Some(socket) = &self.socket {
+            match socket.send(message) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) => self.socket = None,
+            }
+        }
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        socket.connect(Self::PATH)?;
+        socket.send(message)?;
+        self.socket = Some(socket);
+        Ok(())
+    }
+}
+
+const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+fn name(names: &'static [&'static str], index: u8) -> &'static str {
+    names.get(usize::from(index)).copied().unwrap_or("???")
+}
+
+/// `Sun Nov 23 08:41:48 2025`, as keepalived's console has it.
+struct Console<'a>(&'a sys::LocalTime);
+
+impl fmt::Display for Console<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.0;
+        let (day, month) = (name(&DAYS, t.weekday), name(&MONTHS, t.month));
+        write!(f, "{day} {month} {:02} ", t.day)?;
+        write!(
+            f,
+            "{:02}:{:02}:{:02} {}",
+            t.hour, t.minute, t.second, t.year
+        )
+    }
+}
+
+/// `Nov 23 08:41:48`, RFC 3164 section 4.1.2.
+struct Rfc3164<'a>(&'a sys::LocalTime);
+
+impl fmt::Display for Rfc3164<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.0;
+        write!(f, "{} {:2} ", name(&MONTHS, t.month), t.day)?;
+        write!(f, "{:02}:{:02}:{:02}", t.hour, t.minute, t.second)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOVEMBER: sys::LocalTime = sys::LocalTime {
+        year: 2025,
+        month: 10,
+        day: 3,
+        weekday: 1,
+        hour: 8,
+        minute: 4,
+        second: 9,
+    };
+
+    #[test]
+    fn stamps_are_those_of_keepalived_s_console_and_of_rfc_3164() {
+        assert_eq!(Console(&NOVEMBER).to_string(), "Mon Nov 03 08:04:09 2025");
+        assert_eq!(Rfc3164(&NOVEMBER).to_string(), "Nov  3 08:04:09");
+    }
+
+    #[test]
+    fn facilities_have_the_names_of_keepalived() {
+        let number = |name: &str| name.parse::<Facility>().map(|facility| facility.0);
+        assert_eq!(number("daemon"), Ok(3));
+        assert_eq!(number("user"), Ok(1));
+        assert_eq!(number("0"), Ok(16));
+        assert_eq!(number("local7"), Ok(23));
+        for wrong in ["8", "local8", "local", "", "mail", "local10"] {
+            assert!(number(wrong).is_err(), "{wrong}");
+        }
+    }
+}

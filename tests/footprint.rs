@@ -1,0 +1,117 @@
+//! In the steady state the engine allocates nothing: receiving an advert, sending one, a timer that fires.
+//!
+//! This binary counts allocations, so it holds one test only: another one on another thread would be counted too.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+#![allow(unsafe_code, reason = "a global allocator is unsafe by its trait")]
+
+mod made;
+
+use core::net::IpAddr;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::alloc::{GlobalAlloc, Layout, System};
+
+use keepalite::time::Instant;
+use keepalite::vrrp::{Action, Datagram, Engine, Event, Interface, State};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed to the system's allocator as it came; counting touches no memory of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller keeps to the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: `memory` came from `System.alloc` with this layout.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: `memory` came from `System.alloc` with this layout.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Two routers beside each other on one host: one stays master, one stays backup.
+#[test]
+fn a_minute_of_the_steady_state_allocates_nothing() {
+    let mut master = made::instance("VI_1");
+    made::set(&mut master, "virtual_router_id 1");
+    made::set(&mut master, "garp_master_refresh 7");
+    let mut backup = made::instance("VI_2");
+    made::set(&mut backup, "virtual_router_id 2");
+    let mut engine = Engine::new(&made::model(vec![master, backup]), Instant(0));
+    let mut out = Vec::with_capacity(64);
+    let eth0 = made::interface("eth0");
+    let up = Interface {
+        name: &eth0,
+        index: Some(1),
+        up: true,
+        v4: Some([10, 0, 0, 1].into()),
+        v6: None,
+    };
+    engine.handle(Event::Interface(up), Instant(0), &mut out);
+    let group = IpAddr::from([224, 0, 0, 18]);
+    let mut theirs = [0; 20];
+    let (_, instance) = engine.iter().nth(1).expect("two of them");
+    let len = instance
+        .advert(200)
+        .emit(&mut theirs, instance.pseudo_header(group, 20))
+        .expect("fits")
+        .len();
+    // What they do in the first seconds is no steady state: one becomes master.
+    let mut sent = 0;
+    let mut before = 0;
+    for tenth in 0..700_u64 {
+        if tenth == 100 {
+            (sent, before) = (0, ALLOCATIONS.load(Relaxed));
+        }
+        let now = Instant(tenth * 100_000);
+        if tenth % 10 == 0 {
+            let datagram = Datagram {
+                ifindex: 1,
+                source: IpAddr::from([10, 0, 0, 2]),
+                destination: group,
+                hops: 255,
+                payload: &theirs[..len],
+            };
+            engine.handle(Event::Datagram(datagram), now, &mut out);
+        }
+        if engine.deadline().is_some_and(|at| at <= now) {
+            engine.handle(Event::Deadline, now, &mut out);
+        }
+        for action in out.drain(..) {
+            if let Action::Advertise { id, priority } = action {
+                let instance = engine.get(id).expect("its own");
+                let mut buffer = [0; 64];
+                let advert = instance.advert(priority);
+                let pseudo = instance.pseudo_header(group, advert.len());
+                assert!(advert.emit(&mut buffer, pseudo).is_some());
+                sent += 1;
+            }
+        }
+    }
+    let allocations = ALLOCATIONS.load(Relaxed) - before;
+    let states: Vec<State> = engine
+        .iter()
+        .map(|(_, instance)| instance.state())
+        .collect();
+    assert_eq!(states, [State::Master, State::Backup]);
+    assert_eq!(sent, 60, "a minute of adverts");
+    let received: u64 = engine.iter().map(|(_, i)| i.stats().advert_rcvd).sum();
+    assert_eq!(received, 70);
+    assert_eq!(allocations, 0);
+}
