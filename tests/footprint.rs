@@ -85,6 +85,7 @@ fn a_minute_of_the_steady_state_allocates_nothing() {
                 ifindex: 1,
                 source: IpAddr::from([10, 0, 0, 2]),
                 destination: group,
+                header: &[],
                 hops: 255,
                 payload: &theirs[..len],
             };

@@ -14,7 +14,9 @@
 //! 5. **Addresses follow the state.** They are acquired by becoming master and released by ceasing to be; never twice.
 //!    Nobody but a master advertises, except to resign.
 //! 6. **Nothing that we send is refused** by others, and none of our own counts as faulty.
-//! 7. **An engine rests.** After a deadline the next one lies ahead, and a deadline that comes too early does nothing.
+//! 7. **Sync groups agree.** After everything that happens, all members are master or none is.
+//! 8. **Who does not preempt waits.** On a calm LAN nobody with `nopreempt` becomes master beside one that speaks.
+//! 9. **An engine rests.** After a deadline the next one lies ahead, and a deadline that comes too early does nothing.
 //!
 //! `LAN_SEED=n` runs one seed and tells its story; `LAN_RUNS=n` runs as many as that.
 #![allow(
@@ -117,6 +119,7 @@ struct Node {
     wakes_at: Option<u64>,
     /// By VRID.
     is_master: Vec<bool>,
+    master_since: Vec<u64>,
     holds: Vec<bool>,
     /// Since when it is master beside a better one.
     beside: Vec<Option<u64>>,
@@ -149,7 +152,10 @@ struct Lan {
     /// Datagrams may overtake each other. On a calm LAN they do not: there a regular advert that overtakes its sender's
     /// resignation would undo it, and nobody could do anything about that.
     reordering: bool,
-    calm: bool,
+    /// Since when all is calm.
+    calm: Option<u64>,
+    /// All VRIDs are one sync group on every node.
+    synced: bool,
     changes: u64,
     actions: Vec<Action>,
     interface: IfName,
@@ -167,8 +173,20 @@ impl Lan {
         for vrid in 0..vrids {
             routers.push(Router::new(vrid, &mut nodes, &mut random));
         }
+        let synced = random.chance(30);
         for node in &mut nodes {
+            if synced {
+                node.sync();
+            }
+            for (router, instance) in routers.iter_mut().zip(&node.model.instances) {
+                let patience = Waits::of(instance).master_down;
+                router.patience = router.patience.max(patience);
+                router.all_preempt &= instance.preempt;
+                let delay = instance.preempt_delay.as_micros() as u64;
+                router.preempt_delay = router.preempt_delay.max(delay);
+            }
             node.is_master = vec![false; routers.len()];
+            node.master_since = vec![0; routers.len()];
             node.holds = node.is_master.clone();
             node.beside = vec![None; routers.len()];
             node.arrivals = vec![0; count as usize];
@@ -185,7 +203,8 @@ impl Lan {
             duplicates: 0,
             delay: DELAY,
             reordering: false,
-            calm: false,
+            calm: None,
+            synced,
             changes: 0,
             actions: Vec::new(),
             interface: made::interface("eth0"),
@@ -231,7 +250,7 @@ impl Lan {
 
     /// Half a minute in which anything may happen.
     fn chaos(&mut self) {
-        self.calm = false;
+        self.calm = None;
         self.loss = self.random.range(0, 40);
         self.duplicates = self.random.range(0, 20);
         self.delay = DELAY * self.random.range(1, 300);
@@ -275,7 +294,7 @@ impl Lan {
         self.duplicates = 0;
         self.delay = DELAY;
         self.reordering = false;
-        self.calm = false;
+        self.calm = None;
         for at in 0..self.nodes.len() {
             self.nodes[at].part = 0;
             self.nodes[at].asleep = 0;
@@ -287,7 +306,7 @@ impl Lan {
         // What chaos has left on the wire is still on its way.
         let wire = self.wire.iter().map(|packet| packet.0.at).max();
         self.run_for(wire.unwrap_or(self.now).saturating_sub(self.now) + DELAY);
-        self.calm = true;
+        self.calm = Some(self.now);
         let slowest = self.routers.iter().map(|r| {
             let preempting = r.preempt_delay + if r.preempt_delay == 0 { 0 } else { r.patience };
             2 * r.patience + preempting
@@ -301,7 +320,7 @@ impl Lan {
         if self.changes != before {
             self.fail(format!("{when}: a state changed although all was calm"));
         }
-        self.calm = false;
+        self.calm = None;
     }
 
     fn one_master(&mut self, vrid: usize, when: &str) {
@@ -352,7 +371,12 @@ impl Lan {
     /// The shortest wait among those that are left.
     fn follow_up(&self, wait: impl Fn(&Waits) -> u64) -> u64 {
         let left = self.nodes.iter().filter(|node| node.engine.is_some());
-        let waits = left.map(|node| wait(&Waits::of(&node.model.instances[0])));
+        let count = if self.synced { self.routers.len() } else { 1 };
+        let waits = left.map(|node| {
+            let instances = node.model.instances.iter().take(count);
+            let waits = instances.map(|instance| wait(&Waits::of(instance)));
+            waits.max().unwrap_or_default()
+        });
         waits.min().unwrap_or_default()
     }
 
@@ -448,7 +472,7 @@ impl Lan {
                 }
                 _ => break,
             }
-            if self.calm {
+            if self.calm.is_some() {
                 self.rivals();
             }
         }
@@ -474,6 +498,7 @@ impl Lan {
             ifindex: 1,
             source: IpAddr::V4(packet.from),
             destination: IpAddr::from([224, 0, 0, 18]),
+            header: &[],
             hops: 255,
             payload: &packet.bytes[..packet.len],
         };
@@ -510,10 +535,25 @@ impl Lan {
             engine.handle(event, now, &mut self.actions);
         }
         let mut actions = std::mem::take(&mut self.actions);
+        let adverts = actions.iter().filter_map(|action| match action {
+            Action::Advertise { id, .. } => Some(id.0),
+            _ => None,
+        });
+        let mut said = 0_u32;
+        for id in adverts {
+            if said & (1 << id) != 0 {
+                self.fail(format!("{at}: two adverts in answer to one event"));
+            }
+            said |= 1 << id;
+        }
         for action in actions.drain(..) {
             self.carry_out(at, action);
         }
         self.actions = actions;
+        let node = &self.nodes[at];
+        if self.synced && node.is_master.iter().any(|is| *is != node.is_master[0]) {
+            self.fail(format!("{at}: its sync group does not agree"));
+        }
         self.reckon(at);
     }
 
@@ -530,7 +570,7 @@ impl Lan {
                 }
                 Told::LowerPriority | Told::PriorityChanged => {}
             },
-            Action::Announce { .. } | Action::Say { .. } => {}
+            Action::Announce { .. } | Action::NotifyGroup { .. } | Action::Say { .. } => {}
         }
     }
 
@@ -543,12 +583,22 @@ impl Lan {
 
     fn became(&mut self, at: usize, vrid: usize, master: bool) {
         self.changes += 1;
+        let speaks_for = slack(self.routers[vrid].interval);
+        let speaks = |node: &Node| {
+            let since = self.calm.map(|calm| calm.max(node.master_since[vrid]));
+            node.is_master[vrid] && since.is_some_and(|since| self.now > since + speaks_for)
+        };
+        let preempts = self.nodes[at].model.instances[vrid].preempt;
+        if master && !preempts && self.nodes.iter().any(speaks) {
+            self.fail(format!("{at} preempts, although it is not to"));
+        }
         let node = &mut self.nodes[at];
         if std::mem::replace(&mut node.is_master[vrid], master) != master {
             let masters = &mut self.routers[vrid].masters;
             *masters = if master { *masters + 1 } else { *masters - 1 };
         }
         node.beside[vrid] = None;
+        node.master_since[vrid] = self.now;
         if node.holds[vrid] != master {
             self.fail(format!(
                 "{at}: master {master}, but its addresses are not so"
@@ -638,6 +688,22 @@ const fn slack(time: u64) -> u64 {
 }
 
 impl Node {
+    /// Makes one sync group of all its instances; they can only agree if they wish for the same.
+    fn sync(&mut self) {
+        let instances = &mut self.model.instances;
+        let (first, others) = instances.split_first_mut().expect("at least one");
+        for other in others {
+            other.priority = first.priority;
+            other.wish = first.wish;
+            other.preempt = first.preempt;
+            other.preempt_delay = first.preempt_delay;
+        }
+        let names = instances.iter().map(|instance| instance.name.as_str());
+        let names: Vec<&str> = names.collect();
+        let line = format!("group all {}", names.join(" "));
+        assert!(made::group(&mut self.model, &line));
+    }
+
     fn new(number: u64, random: &mut Random) -> Self {
         Self {
             address: Ipv4Addr::new(10, 0, 0, number as u8 + 1),
@@ -649,6 +715,7 @@ impl Node {
             asleep: 0,
             wakes_at: None,
             is_master: Vec::new(),
+            master_since: Vec::new(),
             holds: Vec::new(),
             beside: Vec::new(),
             arrivals: Vec::new(),
@@ -710,7 +777,6 @@ impl Router {
         let owner = random
             .chance(15)
             .then(|| random.range(0, nodes.len() as u64 - 1) as usize);
-        let mut patience = 0;
         for (at, node) in nodes.iter_mut().enumerate() {
             let mut instance = made::instance(&format!("VI_{vrid}"));
             instance.vrid = Vrid::new(vrid as u8 + 1).expect("not zero");
@@ -729,14 +795,13 @@ impl Router {
                 instance.preempt = true;
                 instance.preempt_delay = std::time::Duration::ZERO;
             }
-            patience = patience.max(Waits::of(&instance).master_down);
             node.model.instances.push(instance);
         }
         Self {
             interval: u64::from(interval) * 10_000,
-            patience,
-            preempt_delay: preempt_delay * SECOND,
-            all_preempt,
+            patience: 0,
+            preempt_delay: 0,
+            all_preempt: true,
             masters: 0,
         }
     }

@@ -1,16 +1,19 @@
 //! The engine's behaviour, a file per rule in tests/scenario: what happens to it, and what it does.
 //!
 //! A file begins with the configuration: `key value` lines as [`made::set`] knows them, after `instance NAME` where there
-//! are several. Then come steps. A line with `>` is what happens, at a made-up time in seconds; lines with `<` are what the
+//! are several, and `group NAME MEMBER…`, `script NAME`, `file NAME`, `process NAME`. Then come steps. A line with `>` is what happens, at a made-up time in seconds; lines with `<` are what the
 //! engine does on its way there and in answer, and how it stands afterwards. The engine is woken exactly when it asks to be.
 //!
 //! ```text
 //! > 0 interface eth0 up 10.0.0.1     (or: down, gone; index N; several addresses)
 //! > 1 advert from 10.0.0.2 priority 150     (and: for NAME, version, vrid, advert_int, pass, auth, addresses, ttl, to,
-//!                                            checksum pseudo|plain|old|wrong, on IFACE)
+//!                                            checksum pseudo|plain|old|wrong, on IFACE; with auth_ah: sequence, key, spi)
 //! > 2 bytes from 10.0.0.2 ttl 255 213364…   (hex)
 //! > 3 wait          nothing happens
 //! > 9 oversleep     the process slept: nobody woke the engine until now
+//! > 4 tracked script NAME up        (or: file, process; down; a number)
+//! > 5 lost NAME     someone took an address of it away
+//! > 9 group NAME MEMBER…
 //! > 9 configure NAME key value      > 9 remove NAME      > 9 add NAME        > 9 reload
 //! > 9 wire          the advert that it would send now, in hex
 //! > 9 stats         the counters that are not zero
@@ -35,8 +38,12 @@ use std::{env, fs};
 use keepalite::model::{Auth, Model, Peering};
 use keepalite::name::{Version, Vrid};
 use keepalite::time::{Centis, Instant};
-use keepalite::vrrp::{Action, Datagram, Engine, Event, Instance, Interface};
+use keepalite::vrrp::{
+    Action, Datagram, Engine, Event, Instance, Interface, Reading, Tracked, TrackerKind,
+};
 use keepalite::wire::Checksum;
+use keepalite::wire::ah::{self, AhRepr};
+use keepalite::wire::ip::{self, Ipv4Repr};
 use keepalite::wire::vrrp::AdvertRepr;
 
 #[test]
@@ -123,6 +130,8 @@ impl Replay {
     fn configure(&mut self, line: &str) {
         if let Some(delay) = line.strip_prefix("vrrp_startup_delay ") {
             self.model.global.startup_delay = Duration::from_secs(delay.parse().expect("seconds"));
+        } else if made::tracker(&mut self.model, line) || made::group(&mut self.model, line) {
+            // One of the model's, not of an instance.
         } else if let Some(name) = line.strip_prefix("instance ") {
             self.model.instances.push(made::instance(name));
         } else {
@@ -156,6 +165,18 @@ impl Replay {
             "oversleep" => self.happen(Event::Deadline),
             "stop" => self.happen(Event::Stop),
             "interface" => self.interface(rest, place),
+            "tracked" => self.tracked(rest, place),
+            "lost" => {
+                let engine = self.engine.as_ref().expect("started");
+                let lost = engine.iter().find(|(_, i)| i.config().name == rest);
+                let id = lost.map(|(id, _)| id).expect(place);
+                self.happen(Event::AddressLost(id));
+            }
+            "group" => {
+                self.model.groups.clear();
+                assert!(made::group(&mut self.model, what), "{place}");
+                return;
+            }
             "advert" => self.advert(rest, place),
             "bytes" => self.bytes(rest, place),
             "configure" => {
@@ -201,22 +222,29 @@ impl Replay {
         for action in actions {
             let (id, text) = match action {
                 Action::Advertise { id, priority } => {
-                    (id, format!("advertise priority {priority}"))
+                    (Ok(id), format!("advertise priority {priority}"))
                 }
-                Action::Acquire(id) => (id, "acquire".to_owned()),
-                Action::Release(id) => (id, "release".to_owned()),
-                Action::Announce { id, repeat } => (id, format!("announce {repeat} times")),
+                Action::Acquire(id) => (Ok(id), "acquire".to_owned()),
+                Action::Release(id) => (Ok(id), "release".to_owned()),
+                Action::Announce { id, repeat } => (Ok(id), format!("announce {repeat} times")),
                 Action::Notify {
                     id,
                     state,
                     priority,
-                } => (id, format!("notify {state:?} {priority}")),
+                } => (Ok(id), format!("notify {state:?} {priority}")),
+                Action::NotifyGroup { group, state } => {
+                    (Err(group), format!("notify group {state:?}"))
+                }
                 Action::Say { id, note } => {
                     let level = note.level().as_str().to_lowercase();
-                    (id, format!("{level}: {note}"))
+                    (Ok(id), format!("{level}: {note}"))
                 }
             };
-            let name = engine.get(id).map_or("?", |i| &i.config().name);
+            let name = match id {
+                Ok(id) => engine.get(id).map(|i| &i.config().name),
+                Err(group) => engine.group(group).map(|g| &g.config().name),
+            };
+            let name = name.map_or("?", |name| name);
             let who = self.who(name);
             writeln!(self.text, "< {} {who}{text}", seconds(self.now)).expect("memory");
         }
@@ -275,8 +303,35 @@ impl Replay {
             let from = instance
                 .source()
                 .map_or("?".to_owned(), |ip| ip.to_string());
-            writeln!(self.text, "<   {who}{from} to {to}: {hex}").expect("memory");
+            let sequence = match instance.key() {
+                Some(_) => format!(
+                    " in an authentication header, sequence {}",
+                    instance.sequence()
+                ),
+                None => String::new(),
+            };
+            writeln!(self.text, "<   {who}{from} to {to}: {hex}{sequence}").expect("memory");
         }
+    }
+
+    fn tracked(&mut self, rest: &str, place: &str) {
+        let words: Vec<_> = rest.split_whitespace().collect();
+        let [kind, name, reading] = words[..] else {
+            panic!("{place}: tracked KIND NAME READING");
+        };
+        self.happen(Event::Tracked(Tracked {
+            kind: match kind {
+                "script" => TrackerKind::Script,
+                "file" => TrackerKind::File,
+                _ => TrackerKind::Process,
+            },
+            name,
+            reading: match reading {
+                "up" => Reading::Up,
+                "down" => Reading::Down,
+                number => Reading::Value(number.parse().expect(place)),
+            },
+        }));
     }
 
     fn interface(&mut self, rest: &str, place: &str) {
@@ -323,6 +378,9 @@ impl Replay {
             "ttl",
             "to",
             "checksum",
+            "sequence",
+            "key",
+            "spi",
             "on",
         ];
         for pair in words.chunks(2) {
@@ -332,11 +390,12 @@ impl Replay {
                 pair[0]
             );
         }
-        let (config, to) = {
+        let (config, to, sequence) = {
             let engine = self.engine.as_ref().expect("started");
             let wanted = |i: &&Instance| value("for").is_none_or(|name| i.config().name == name);
             let instance = engine.iter().map(|(_, i)| i).find(wanted).expect(place);
-            (instance.config().clone(), destination(instance))
+            let sequence = instance.sequence() + 1;
+            (instance.config().clone(), destination(instance), sequence)
         };
         let source: IpAddr = value("from").expect(place).parse().expect(place);
         let to = value("to").map_or(to, |to| to.parse().expect(place));
@@ -358,13 +417,18 @@ impl Replay {
             (Version::V2, Auth::Pass(pass), None) => Some(pass),
             _ => None,
         };
+        let kind = match (auth, config.auth) {
+            (Some(_), _) => 1,
+            (None, Auth::Ah(_)) => 2,
+            (None, _) => 0,
+        };
         let advert = AdvertRepr {
             version,
             vrid: value("vrid").map_or(config.vrid, |v| {
                 Vrid::new(v.parse().expect(place)).expect(place)
             }),
             priority: value("priority").expect(place).parse().expect(place),
-            auth_type: value("auth").map_or(u8::from(auth.is_some()), |a| a.parse().expect(place)),
+            auth_type: value("auth").map_or(kind, |a| a.parse().expect(place)),
             auth_data: auth.unwrap_or_default(),
             interval,
             family: config.family,
@@ -378,14 +442,43 @@ impl Replay {
             (Some("wrong"), _) => Checksum::new().bytes(&[0x12, 0x34]),
             _ => Checksum::pseudo_header(source, to, len),
         };
-        let mut buffer = [0; 4096];
-        let payload = advert.emit(&mut buffer, pseudo).expect("fits");
+        let hops = value("ttl").map_or(255, |ttl| ttl.parse().expect(place));
+        let mut packet = [0; 4096];
+        let key = match (config.auth, value("key")) {
+            (_, Some(key)) => Some(made::password(key)),
+            (Auth::Ah(key), None) if value("auth").is_none() => Some(key),
+            _ => None,
+        };
+        let between = if key.is_some() { ah::LEN } else { 0 };
+        let at = ip::HEADER + between;
+        let message = advert.emit(&mut packet[at..], pseudo).expect("fits").len();
+        if let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, to) {
+            let header = Ipv4Repr {
+                source,
+                destination,
+                ttl: hops,
+                protocol: if key.is_some() { ip::AH } else { ip::VRRP },
+                identification: 7,
+                payload_len: between + message,
+            };
+            header.emit(&mut packet).expect("fits");
+            if let Some(key) = key {
+                let seal = AhRepr {
+                    spi: value("spi").map_or(source, |spi| spi.parse().expect(place)),
+                    sequence: value("sequence").map_or(sequence, |n| n.parse().expect(place)),
+                };
+                let packet = &mut packet[..at + message];
+                seal.seal(packet, &ah::Key::new(key)).expect("fits");
+            }
+        }
+        let header = if source.is_ipv4() { ip::HEADER } else { 0 };
         let datagram = Datagram {
             ifindex: index(value("on").unwrap_or(config.interface.as_str())),
             source,
             destination: to,
-            hops: value("ttl").map_or(255, |ttl| ttl.parse().expect(place)),
-            payload,
+            hops,
+            header: &packet[..header],
+            payload: &packet[ip::HEADER..at + message],
         };
         self.happen(Event::Datagram(datagram));
     }
@@ -403,6 +496,7 @@ impl Replay {
             ifindex: index("eth0"),
             source: from.parse().expect(place),
             destination: IpAddr::from([224, 0, 0, 18]),
+            header: &[],
             hops: ttl.parse().expect(place),
             payload: &payload,
         }));

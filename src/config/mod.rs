@@ -5,6 +5,7 @@
 //! `lvs`, `checks`) give words their meaning, `resolve` fills in defaults, `validate` looks at the whole.
 
 mod address;
+mod checks;
 pub mod diag;
 pub mod dump;
 mod expand;
@@ -12,6 +13,7 @@ mod glob;
 mod global;
 pub mod keys;
 mod lvs;
+mod pool;
 mod reader;
 mod resolve;
 mod root;

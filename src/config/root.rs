@@ -8,9 +8,11 @@ use super::global::{self, GLOBAL, GlobalDraft};
 use super::keys::Shape::{Any, Block as Braces, Named, Value};
 use super::keys::Status::{Ignored, NotYet, Obeyed};
 use super::keys::{Row, Table, key};
+use super::lvs::VirtualDraft;
 use super::value::{Args, checked};
 use super::vrrp::{AUTH, At, GROUP, GroupDraft, INSTANCE, InstanceDraft};
-use super::{route, track};
+use super::{checks, lvs, route, track};
+use crate::model::lvs::Tls;
 use crate::model::{FileTracker, ProcessTracker, Route, Rule, ScriptTracker};
 use crate::name::IfName;
 
@@ -29,6 +31,7 @@ pub(super) struct Root {
     pub(super) bfds: Vec<String>,
     pub(super) groups: Vec<GroupDraft>,
     pub(super) instances: Vec<InstanceDraft>,
+    pub(super) servers: Vec<VirtualDraft>,
 }
 
 /// `track_group`: a name for instances that depend on static addresses and routes.
@@ -58,6 +61,10 @@ pub(super) fn rows(rows: &mut Vec<Row>) {
     GROUP.rows(rows);
     INSTANCE.rows(rows);
     AUTH.rows(rows);
+    lvs::VIRTUAL.rows(rows);
+    lvs::REAL.rows(rows);
+    lvs::TLS.rows(rows);
+    checks::rows(rows);
 }
 
 pub(super) const ROOT: Table<Root> = Table {
@@ -187,6 +194,17 @@ pub(super) const ROOT: Table<Root> = Table {
             };
             INSTANCE.read(a.block.children(), &mut instance, a.context);
             d.instances.push(instance);
+        }),
+        key("virtual_server_group", Named, NotYet, |d, a| {
+            d.global.lvs.groups.extend(lvs::group(a))
+        }),
+        key("virtual_server", Named, NotYet, |d, a| {
+            d.servers.extend(lvs::server(a))
+        }),
+        key("SSL", Braces, NotYet, |d, a| {
+            let mut tls = Tls::default();
+            lvs::TLS.read(a.block.children(), &mut tls, a.context);
+            d.global.lvs.tls = Some(tls);
         }),
     ]],
 };

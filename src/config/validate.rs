@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diag::{Diags, Span};
 use super::keys::Context;
+use super::pool;
 use super::resolve::{self, Known};
 use super::root::{Root, TrackGroup};
 use super::script::{self, Refused};
 use super::vrrp::{At, GroupDraft, InstanceDraft};
+use crate::model::lvs::Check;
 use crate::model::vrrp::Peering;
 use crate::model::{
     Command, FileTracker, Instance, Model, Notify, ScriptTracker, Statics, SyncGroup, Tracking,
@@ -63,6 +65,8 @@ pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
         &mut diags,
     );
     let track_groups = track_groups(root.track_groups, &instances, &mut diags);
+    let mut lvs = root.global.lvs;
+    lvs.servers = pool::servers(root.servers, &lvs.groups, lvs.log_all_failures, &mut diags);
     let mut model = Model {
         global: root.global.global,
         statics: Statics {
@@ -77,7 +81,7 @@ pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
         bfds: root.bfds,
         groups,
         instances,
-        lvs: root.global.lvs,
+        lvs,
     };
     settle_scripts(&mut model, &refused);
     diags.sort();
@@ -405,6 +409,22 @@ fn settle_scripts(model: &mut Model, refused: &Refused) {
         let user: Option<User> = command.as_ref().and_then(|c| c.user);
         settle(&mut command);
         *hook = command.map(|c| Command { user, ..c }).zip(timeout);
+    }
+    for server in &mut model.lvs.servers {
+        settle(&mut server.quorum_up);
+        settle(&mut server.quorum_down);
+        for real in &mut server.real {
+            settle(&mut real.notify_up);
+            settle(&mut real.notify_down);
+            real.checkers
+                .retain_mut(|checker| match &mut checker.check {
+                    Check::Misc { command, .. } => {
+                        command.user = command.user.or(default);
+                        !refused.contains(&command.text)
+                    }
+                    _ => true,
+                });
+        }
     }
     // A tracker without its script could never be up, so it goes as a whole.
     let (gone, kept): (Vec<ScriptTracker>, Vec<_>) = core::mem::take(&mut model.scripts)

@@ -24,7 +24,7 @@ pub(super) struct At<T> {
 }
 
 impl<T> At<T> {
-    fn new(value: Option<T>, a: &Args<'_, '_, '_>) -> Option<Self> {
+    pub(super) fn new(value: Option<T>, a: &Args<'_, '_, '_>) -> Option<Self> {
         let at = a.block.words.get(1).map_or_else(|| a.block.at(), |w| w.at);
         value.map(|value| Self { value, at })
     }

@@ -194,11 +194,8 @@ impl Syslog {
             Level::Trace => 7,
         };
         let priority = self.facility.0 << 3 | severity;
-        let prefix = format_args!(
-            "<{priority}>{} {ident}[{}]:",
-            Rfc3164(now),
-            std::process::id()
-        );
+        let (time, process) = (Rfc3164(now), std::process::id());
+        let prefix = format!("<{priority}>{time} {ident}[{process}]:");
         // Writing to a String cannot fail.
         if self.lost > 0 {
             line.clear();

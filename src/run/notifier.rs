@@ -8,17 +8,32 @@ use smol::Task;
 
 use super::fifo::{self, Fifo};
 use super::scripts::{Job, Runner};
-use crate::model::{self, Command, Global, User};
-use crate::vrrp::{Id, Instance, State, Told};
+use crate::model::{self, Command, Global, Notify, User};
+use crate::name::Priority;
+use crate::vrrp::{Group, GroupId, Id, Instance, State, Told};
 
 /// How long the scripts that are told of the stop may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Scripts and FIFOs.
 pub struct Notifier {
-    runner: Runner<Id>,
+    runner: Runner<Queue>,
     /// `notify_fifo` and `vrrp_notify_fifo`.
     lines: [Outlet; 2],
+}
+
+/// Whose scripts run one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Queue {
+    Instance(Id),
+    Group(GroupId),
+}
+
+/// Who has become something, and who wants to know.
+struct Subject<'a> {
+    kind: &'a str,
+    name: &'a str,
+    notify: &'a Notify,
 }
 
 /// A FIFO as it was asked for, and what came of it.
@@ -51,11 +66,49 @@ impl Notifier {
     }
 
     /// Tells what a virtual router has become.
-    pub fn tell(&mut self, instance: &Instance, told: Told, priority: u8) {
+    pub fn tell(&mut self, instance: &Instance, told: Told, priority: Priority) {
         let config = instance.config();
-        let notify = &config.notify;
-        let state = word(told, instance.state());
-        let own = match told {
+        let subject = Subject {
+            kind: "INSTANCE",
+            name: &config.name,
+            notify: &config.notify,
+        };
+        self.spread(
+            Queue::Instance(instance.id()),
+            &subject,
+            told,
+            word(told, instance.state()),
+            priority,
+        );
+    }
+
+    /// Tells what a sync group has become; a group has no priority, which is told as zero.
+    pub fn tell_group(&mut self, id: GroupId, group: &Group, told: Told) {
+        let config = group.config();
+        let subject = Subject {
+            kind: "GROUP",
+            name: &config.name,
+            notify: &config.notify,
+        };
+        self.spread(
+            Queue::Group(id),
+            &subject,
+            told,
+            word(told, group.state()),
+            0,
+        );
+    }
+
+    fn spread(
+        &mut self,
+        queue: Queue,
+        subject: &Subject<'_>,
+        told: Told,
+        state: &str,
+        priority: Priority,
+    ) {
+        let Subject { kind, name, notify } = *subject;
+        let (label, own) = match told {
             Told::Master => ("notify_master", notify.master.as_ref()),
             Told::Backup => ("notify_backup", notify.backup.as_ref()),
             Told::Fault => ("notify_fault", notify.fault.as_ref()),
@@ -67,18 +120,13 @@ impl Notifier {
             Told::LowerPriority => ("notify_master_rx_lower_pri", notify.lower_priority.as_ref()),
             Told::PriorityChanged => ("", None),
         };
-        if let (label, Some(command)) = own {
-            self.run(instance, label, command, Vec::new());
+        if let Some(command) = own {
+            self.run(queue, name, label, command, Vec::new());
         }
         let is_state = !matches!(told, Told::LowerPriority | Told::PriorityChanged);
         if let Some(command) = notify.any.as_ref().filter(|_| is_state) {
-            let arguments = [
-                "INSTANCE".to_owned(),
-                config.name.clone(),
-                state.to_owned(),
-                priority.to_string(),
-            ];
-            self.run(instance, "notify", command, arguments.into());
+            let arguments = [kind, name, state, &priority.to_string()].map(str::to_owned);
+            self.run(queue, name, "notify", command, arguments.into());
         }
         let mut open = self
             .lines
@@ -86,15 +134,22 @@ impl Notifier {
             .filter_map(|outlet| outlet.open.as_mut())
             .peekable();
         if open.peek().is_some() {
-            let line = format!("INSTANCE \"{}\" {state} {priority}\n", config.name);
+            let line = format!("{kind} \"{name}\" {state} {priority}\n");
             open.for_each(|fifo| fifo.write(&line));
         }
     }
 
-    fn run(&self, instance: &Instance, label: &str, command: &Command, arguments: Vec<String>) {
-        let label = format!("({}) {label}", instance.config().name);
+    fn run(
+        &self,
+        queue: Queue,
+        name: &str,
+        label: &str,
+        command: &Command,
+        arguments: Vec<String>,
+    ) {
+        let label = format!("({name}) {label}");
         self.runner.run(
-            instance.id(),
+            queue,
             Job {
                 label,
                 command: command.clone(),

@@ -23,9 +23,9 @@ use crate::io::frame::FrameSocket;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
 use crate::model::Model;
-use crate::name::{Ifindex, Mac};
+use crate::name::{Ifindex, Mac, Priority};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, Id, Told};
+use crate::vrrp::{Action, Engine, Event, GroupId, Id, Told};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
@@ -67,7 +67,13 @@ enum Work {
     /// Tell the neighbours.
     Announce { id: Id, repeat: u32 },
     /// Tell scripts and FIFO.
-    Notify { id: Id, state: Told, priority: u8 },
+    Notify {
+        id: Id,
+        state: Told,
+        priority: Priority,
+    },
+    /// The same about a sync group.
+    NotifyGroup { group: GroupId, state: Told },
 }
 
 impl Router {
@@ -252,13 +258,10 @@ impl Router {
         names.dedup();
         for name in &names {
             let mut interface = self.world.interface(name, self.desired.virtual_ones());
-            if interface.up
-                && let Some(index) = interface.index
-            {
+            if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
-                interface.up =
-                    self.sockets
-                        .prepare(name, index, &self.engine, &self.model.global, now);
+                let (engine, global) = (&self.engine, &self.model.global);
+                interface.up = self.sockets.prepare(name, index, engine, global, now);
             }
             self.happened(Event::Interface(interface), now);
         }
@@ -312,6 +315,9 @@ impl Router {
                         priority,
                     });
                 }
+                Action::NotifyGroup { group, state } => {
+                    self.work.push_back(Work::NotifyGroup { group, state });
+                }
                 Action::Say { id, note } => {
                     if let Some(instance) = self.engine.get(id) {
                         log::log!(note.level(), "({}) {note}", instance.config().name);
@@ -339,6 +345,11 @@ impl Router {
                 } => {
                     if let Some(instance) = self.engine.get(id) {
                         self.notifier.tell(instance, state, priority);
+                    }
+                }
+                Work::NotifyGroup { group, state } => {
+                    if let Some(named) = self.engine.group(group) {
+                        self.notifier.tell_group(group, named, state);
                     }
                 }
             }
@@ -396,10 +407,11 @@ impl Router {
         // What is still not as wanted was refused: it is not asked for again at once, over and over.
         let until = now() + PATIENCE;
         for step in steps {
-            if let Step::Add(wanted) = step
-                && self.world.address(&wanted.key()).is_none()
-            {
-                self.refused.insert(wanted.key(), until);
+            match step {
+                Step::Add(wanted) if self.world.address(&wanted.key()).is_none() => {
+                    self.refused.insert(wanted.key(), until);
+                }
+                _ => {}
             }
         }
     }
@@ -413,14 +425,10 @@ impl Router {
         let config = instance.config();
         let mut by_link: BTreeMap<(Ifindex, Mac, bool), Vec<IpAddr>> = BTreeMap::new();
         for (link, address) in self.desired.places(instance, &self.world) {
-            if let Some(mac) = link.mac
-                && !link.is_loopback()
-                && !link.is_noarp()
-            {
-                by_link
-                    .entry((link.index, mac, address.ip.is_ipv6()))
-                    .or_default()
-                    .push(address.ip);
+            let deaf = link.is_loopback() || link.is_noarp();
+            if let Some(mac) = link.mac.filter(|_| !deaf) {
+                let burst = (link.index, mac, address.ip.is_ipv6());
+                by_link.entry(burst).or_default().push(address.ip);
             }
         }
         for ((ifindex, mac, v6), ips) in by_link {

@@ -3,11 +3,12 @@
 use core::net::IpAddr;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use std::error::Error;
 use std::io;
 
 use super::reactor::Source;
 use crate::io::advert::{AdvertSocket, Options};
-use crate::model::{Global, Peering};
+use crate::model::{self, Auth, Global, Peering};
 use crate::name::{Family, IfName, Ifindex, Priority};
 use crate::time::Instant;
 use crate::vrrp::{Datagram, Engine, Instance};
@@ -26,17 +27,35 @@ pub struct Sockets {
 }
 
 struct Open {
-    index: Ifindex,
-    family: Family,
+    place: Place,
     groups: Vec<IpAddr>,
     socket: Source<AdvertSocket>,
     /// Whether the last advert went out; told once until one does again.
     sending: bool,
 }
 
+/// What a socket is for. Those whose adverts come in an authentication header need one of another protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    index: Ifindex,
+    family: Family,
+    authenticated: bool,
+}
+
+impl Place {
+    const fn of(config: &model::Instance, index: Ifindex) -> Self {
+        let authenticated = matches!(config.auth, Auth::Ah(_));
+        Self {
+            index,
+            family: config.family,
+            authenticated,
+        }
+    }
+}
+
 impl Sockets {
-    /// Sees to a socket, joined to the right groups, for each family that is used on an interface. False if one could not be had;
-    /// then it is tried again at [`Self::deadline`].
+    /// Sees to a socket, joined to the right groups, for each virtual router on an interface. False if one could not be had; then
+    /// it is tried again at [`Self::deadline`].
     pub fn prepare(
         &mut self,
         name: &IfName,
@@ -45,79 +64,57 @@ impl Sockets {
         global: &Global,
         now: Instant,
     ) -> bool {
-        let here = engine
-            .iter()
-            .map(|(_, i)| i.config())
-            .filter(|config| config.interface == *name);
-        let mut all = true;
-        for config in here {
-            let group = match config.peering {
-                Peering::Multicast(group) => Some(group),
-                Peering::Unicast { .. } => None,
-            };
-            let receive_buffer = config.receive_buffer.or(global.receive_buffer);
-            let options = Options {
-                receive_buffer,
-                ..Options::default()
-            };
-            all &= self.ensure(name, index, config.family, group, options, now);
-        }
-        all
-    }
-
-    fn ensure(
-        &mut self,
-        name: &IfName,
-        index: Ifindex,
-        family: Family,
-        group: Option<IpAddr>,
-        options: Options,
-        now: Instant,
-    ) -> bool {
-        let joined = match self
-            .open
-            .iter_mut()
-            .find(|open| open.index == index && open.family == family)
-        {
-            Some(open) => match group.filter(|group| !open.groups.contains(group)) {
-                None => return true,
-                Some(group) => open
-                    .socket
-                    .get_ref()
-                    .join(group)
-                    .map(|()| open.groups.push(group))
-                    .map_err(|e| e.to_string()),
-            },
-            None => AdvertSocket::open(name, index, family, group, options)
-                .map(|socket| {
-                    let groups = group.into_iter().collect();
-                    let socket = Source::new(socket);
-                    self.open.push(Open {
-                        index,
-                        family,
-                        groups,
-                        socket,
-                        sending: true,
-                    });
-                })
-                .map_err(|e| e.to_string()),
-        };
-        match joined {
-            Ok(()) => self.told = false,
-            Err(error) => {
+        let configs = engine.iter().map(|(_, instance)| instance.config());
+        for config in configs.filter(|config| config.interface == *name) {
+            if let Err(error) = self.ensure(config, index, global) {
                 if !core::mem::replace(&mut self.told, true) {
-                    log::error!("{name}: {error}; trying again every second");
+                    log::error!("{error}; trying again every second");
                 }
                 self.retry = Some(now + PATIENCE);
                 return false;
             }
         }
+        self.told = false;
         true
+    }
+
+    fn ensure(
+        &mut self,
+        config: &model::Instance,
+        index: Ifindex,
+        global: &Global,
+    ) -> Result<(), Box<dyn Error>> {
+        let place = Place::of(config, index);
+        let group = match config.peering {
+            Peering::Multicast(group) => Some(group),
+            Peering::Unicast { .. } => None,
+        };
+        if let Some(open) = self.open.iter_mut().find(|open| open.place == place) {
+            if let Some(group) = group.filter(|group| !open.groups.contains(group)) {
+                open.socket.get_ref().join(group)?;
+                open.groups.push(group);
+            }
+            return Ok(());
+        }
+        let receive_buffer = config.receive_buffer.or(global.receive_buffer);
+        let options = Options {
+            authenticated: place.authenticated,
+            receive_buffer,
+        };
+        let socket = AdvertSocket::open(&config.interface, index, place.family, group, options)?;
+        let groups = group.into_iter().collect();
+        self.open.push(Open {
+            place,
+            groups,
+            socket: Source::new(socket),
+            sending: true,
+        });
+        Ok(())
     }
 
     /// Closes the sockets of interfaces that are gone or no longer used.
     pub fn keep(&mut self, used: impl Fn(Ifindex) -> bool) {
-        self.open.retain(|open| used(open.index));
+        self.open.retain(|open| used(open.place.index));
         if self.open.is_empty() {
             self.told = false;
         }
@@ -171,6 +168,7 @@ impl Sockets {
             source: r.source,
             destination: r.destination,
             hops: r.hops,
+            header: r.header,
             payload: r.payload,
         }))
     }
@@ -181,21 +179,19 @@ impl Sockets {
         let (Some(index), Some(source)) = (instance.ifindex(), instance.source()) else {
             return;
         };
-        let Some(open) = self
-            .open
-            .iter_mut()
-            .find(|open| open.index == index && open.family == config.family)
-        else {
+        let place = Place::of(config, index);
+        let Some(open) = self.open.iter_mut().find(|open| open.place == place) else {
             return;
         };
-        let advert = instance.advert(priority);
         let mut send = |destination, hops| {
-            open.socket
-                .get_mut()
-                .send(source, destination, hops, |buffer| {
-                    let pseudo = instance.pseudo_header(destination, advert.len());
-                    advert.emit(buffer, pseudo).map(<[u8]>::len)
-                })
+            send(
+                open.socket.get_mut(),
+                instance,
+                priority,
+                source,
+                destination,
+                hops,
+            )
         };
         let sent = match &config.peering {
             Peering::Multicast(group) => send(*group, 255),
@@ -216,5 +212,26 @@ impl Sockets {
                 }
             }
         }
+    }
+}
+
+fn send(
+    socket: &mut AdvertSocket,
+    instance: &Instance,
+    priority: Priority,
+    source: IpAddr,
+    destination: IpAddr,
+    hops: u8,
+) -> io::Result<()> {
+    let advert = instance.advert(priority);
+    let write = |buffer: &mut [u8]| {
+        let pseudo = instance.pseudo_header(destination, advert.len());
+        advert.emit(buffer, pseudo).map(<[u8]>::len)
+    };
+    match (instance.key(), source, destination) {
+        (Some(key), IpAddr::V4(source), IpAddr::V4(destination)) => {
+            socket.send_authenticated(source, destination, hops, key, instance.sequence(), write)
+        }
+        _ => socket.send(source, destination, hops, write),
     }
 }

@@ -4,22 +4,65 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Note;
 use crate::name::{IfName, Ifindex, Priority};
+use crate::wire::ah::AuthenticationHeader;
+use crate::wire::ip;
 
 /// Names one virtual router of an engine; never used again for another one, also across reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u32);
+
+/// Names one sync group of an engine until the next reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u32);
 
 /// Something happened.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// The time that the engine asked to be woken at has come; too early is harmless.
     Deadline,
-    /// A datagram of protocol 112 came in.
+    /// A datagram of protocol 112, or 51 with an authentication header, came in.
     Datagram(Datagram<'a>),
     /// An interface appeared, disappeared, or changed its carrier or addresses.
     Interface(Interface<'a>),
+    /// A tracked script, file or process has another result.
+    Tracked(Tracked<'a>),
+    /// Someone took away an address of a master, or it is a duplicate: whoever holds it no longer is no master.
+    AddressLost(Id),
     /// Orderly stop: resign and release everything.
     Stop,
+}
+
+/// What a tracker has found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked<'a> {
+    /// What kind of tracker.
+    pub kind: TrackerKind,
+    /// Its name in the configuration.
+    pub name: &'a str,
+    /// What it reads.
+    pub reading: Reading,
+}
+
+/// Which block of the configuration a tracker comes from; each has names of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackerKind {
+    /// `vrrp_script`.
+    Script,
+    /// `track_file`.
+    File,
+    /// `vrrp_track_process`.
+    Process,
+}
+
+/// What a tracker reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// All is well; after rise and fall, quorum and delays.
+    Up,
+    /// It is not.
+    Down,
+    /// The number in a file.
+    Value(i64),
 }
 
 /// A received datagram, its IP header already taken apart.
@@ -33,8 +76,27 @@ pub struct Datagram<'a> {
     pub destination: IpAddr,
     /// TTL or hop limit.
     pub hops: u8,
-    /// The message of protocol 112.
+    /// The IPv4 header, which an authentication header covers and which tells whether there is one; empty for IPv6.
+    pub header: &'a [u8],
+    /// What follows: the message, or an authentication header with it.
     pub payload: &'a [u8],
+}
+
+impl<'a> Datagram<'a> {
+    /// The authentication header, where there is one of the right form.
+    pub(super) fn authentication(&self) -> Option<AuthenticationHeader<'a>> {
+        const PROTOCOL: usize = 9;
+        if self.header.get(PROTOCOL) != Some(&ip::AH) {
+            return None;
+        }
+        AuthenticationHeader::new_checked(self.payload).ok()
+    }
+
+    /// The message of protocol 112, whatever stands in front of it.
+    pub(super) fn message(&self) -> &'a [u8] {
+        self.authentication()
+            .map_or(self.payload, |header| header.message())
+    }
 }
 
 /// An interface as the protocol sees it.
@@ -55,7 +117,8 @@ pub struct Interface<'a> {
 /// What the caller has to do, in the order given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Send one advertisement to each receiver; the message is built when it is sent.
+    /// Send one advertisement to each receiver; the message is built when it is sent. Never two for the same virtual router
+    /// in answer to one event, so that [`Instance::sequence`](super::Instance::sequence) is that of this one.
     Advertise {
         /// Of which virtual router.
         id: Id,
@@ -81,6 +144,13 @@ pub enum Action {
         state: Told,
         /// Its effective priority.
         priority: Priority,
+    },
+    /// Tell the world about a sync group.
+    NotifyGroup {
+        /// Which.
+        group: GroupId,
+        /// What it has become.
+        state: Told,
     },
     /// Write a line into the log; nothing has been formatted yet.
     Say {

@@ -16,15 +16,20 @@ mod event;
 mod instance;
 mod link;
 mod note;
+mod observe;
 mod receive;
 mod stats;
+mod sync;
 mod track;
 
-pub use event::{Action, Datagram, Event, Id, Interface, State, Told};
+pub use event::{
+    Action, Datagram, Event, GroupId, Id, Interface, Reading, State, Told, Tracked, TrackerKind,
+};
 pub use instance::{Heard, Instance};
 pub use note::Note;
-pub use receive::{Reading, Rejection};
+pub use receive::Rejection;
 pub use stats::Stats;
+pub use sync::Group;
 pub use track::Faults;
 
 use core::net::IpAddr;
@@ -32,8 +37,10 @@ use core::net::IpAddr;
 use crate::model::{self, Model, Peering};
 use crate::name::{Family, IfName, Ifindex, Vrid};
 use crate::time::Instant;
-use instance::Input;
-use link::{Link, Links};
+use instance::{Input, Membership, Order};
+use link::Link;
+use observe::{World, needs, observe};
+use track::Trackers;
 
 /// All virtual routers of a configuration.
 #[derive(Debug)]
@@ -44,7 +51,8 @@ pub struct Engine {
     removed: Vec<Instance>,
     /// To whom a datagram goes; sorted.
     routes: Vec<(Route, usize)>,
-    links: Links,
+    groups: Vec<Group>,
+    world: World,
     next: u32,
     /// When `vrrp_startup_delay` ends; until then nobody starts.
     start_at: Option<Instant>,
@@ -69,7 +77,11 @@ impl Engine {
             instances: Vec::with_capacity(model.instances.len()),
             removed: Vec::new(),
             routes: Vec::with_capacity(model.instances.len()),
-            links: Links::default(),
+            groups: Vec::new(),
+            world: World {
+                starting: !delay.is_zero(),
+                ..World::default()
+            },
             next: 0,
             start_at: (!delay.is_zero()).then(|| now + delay),
             stopped: false,
@@ -78,6 +90,7 @@ impl Engine {
         for config in &model.instances {
             engine.add(config, now);
         }
+        engine.join(model);
         engine
     }
 
@@ -89,7 +102,7 @@ impl Engine {
 
     /// The names of the interfaces that the caller has to tell about.
     pub fn interfaces(&self) -> impl Iterator<Item = &IfName> {
-        self.instances.iter().flat_map(link::needs)
+        self.instances.iter().flat_map(needs)
     }
 
     /// Something happened. `out` is the caller's to reuse: in the steady state nothing is allocated.
@@ -103,12 +116,48 @@ impl Engine {
                 Some(instance) => instance.receive(&datagram, now, out),
                 None => self.unknown_vrids = self.unknown_vrids.saturating_add(1),
             },
-            Event::Interface(interface) => self.observe(interface, now, out),
-            Event::Stop => {
-                self.stopped = true;
-                for instance in &mut self.instances {
-                    instance.step(Input::Stop(Told::Stop), now, out);
+            Event::Interface(interface) => self.learn(interface, now, out),
+            Event::Tracked(tracked) => {
+                if self.world.trackers.set(tracked) {
+                    self.observe(|_| true, now, out);
                 }
+            }
+            Event::AddressLost(id) => {
+                if let Ok(at) = self.instances.binary_search_by_key(&id, Instance::id) {
+                    let instance = self.instances.get_mut(at);
+                    let lost = Input::Order(Order::AddressLost);
+                    instance.into_iter().for_each(|i| i.step(lost, now, out));
+                }
+            }
+            Event::Stop => return self.stop(now, out),
+        }
+        self.settle(now, out);
+    }
+
+    fn stop(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.stopped = true;
+        for instance in &mut self.instances {
+            instance.step(Input::Stop(Told::Stop), now, out);
+        }
+        out.extend(self.groups.iter().map(|group| group.tell(Told::Stop)));
+    }
+
+    fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
+        for group in &mut self.groups {
+            group.settle(&mut self.instances, now, out);
+        }
+    }
+
+    /// Tells the world's state to those it concerns.
+    fn observe(
+        &mut self,
+        concerns: impl Fn(&Instance) -> bool,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        for instance in &mut self.instances {
+            if concerns(instance) {
+                observe(instance, &self.world, now, out);
             }
         }
     }
@@ -122,9 +171,8 @@ impl Engine {
 
     fn tick(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.start_at.take_if(|at| *at <= now).is_some() {
-            for instance in &mut self.instances {
-                link::observe(instance, &self.links, true, now, out);
-            }
+            self.world.starting = false;
+            self.observe(|_| true, now, out);
         }
         for instance in &mut self.instances {
             if instance.deadline().is_some_and(|at| at <= now) {
@@ -138,7 +186,7 @@ impl Engine {
         let route = Route {
             ifindex: datagram.ifindex,
             family: Family::of(datagram.source),
-            vrid: Vrid::new(*datagram.payload.get(1)?)?,
+            vrid: Vrid::new(*datagram.message().get(1)?)?,
         };
         let first = self.routes.partition_point(|(other, _)| *other < route);
         let same = self.routes.get(first..).unwrap_or_default().iter();
@@ -153,28 +201,27 @@ impl Engine {
         self.instances.get_mut(at)
     }
 
-    fn observe(&mut self, interface: Interface<'_>, now: Instant, out: &mut Vec<Action>) {
+    fn learn(&mut self, interface: Interface<'_>, now: Instant, out: &mut Vec<Action>) {
+        let name = interface.name;
         let new = Link::from(interface);
-        let old = self.links.get(interface.name);
-        if old == Some(&new) {
+        let old = self.world.links.get(name).copied();
+        if old == Some(new) {
             return;
         }
-        let old = old.and_then(|old| old.index);
-        if old.is_some() && new.index.is_some() && old != new.index {
+        let index = old.and_then(|old| old.index);
+        if index.is_some() && new.index.is_some() && index != new.index {
             // Made anew under its old name: whatever was on it is gone.
-            self.change(interface.name, Link::default(), now, out);
+            self.change(name, Link::default(), now, out);
+            self.settle(now, out);
         }
-        self.change(interface.name, new, now, out);
+        self.change(name, new, now, out);
         self.route();
     }
 
     fn change(&mut self, name: &IfName, link: Link, now: Instant, out: &mut Vec<Action>) {
-        self.links.set(name, link);
-        for instance in &mut self.instances {
-            if link::needs(instance).any(|needed| needed == name) {
-                link::observe(instance, &self.links, self.start_at.is_none(), now, out);
-            }
-        }
+        self.world.links.set(name, link);
+        let concerns = |instance: &Instance| needs(instance).any(|needed| needed == name);
+        self.observe(concerns, now, out);
     }
 
     fn route(&mut self) {
@@ -217,10 +264,40 @@ impl Engine {
                 None => self.add(config, now),
             }
         }
-        for instance in &mut self.instances {
-            link::observe(instance, &self.links, self.start_at.is_none(), now, out);
-        }
+        self.join(model);
+        self.observe(|_| true, now, out);
+        self.settle(now, out);
         self.route();
+    }
+
+    /// Makes trackers and sync groups those of the model.
+    fn join(&mut self, model: &Model) {
+        self.world.trackers = Trackers::of(model, &self.world.trackers);
+        let old = core::mem::take(&mut self.groups);
+        let mut grouped = vec![None; self.instances.len()];
+        for (id, config) in (0..).map(GroupId).zip(&model.groups) {
+            let is_member = |(_, i): &(usize, &Instance)| config.members.contains(&i.config().name);
+            let members = self.instances.iter().enumerate().filter(is_member);
+            let (at, members): (Vec<_>, Vec<_>) = members.unzip();
+            let all_owners = members.iter().all(|i| instance::claims(i.config()));
+            for at in &at {
+                if let Some(membership) = grouped.get_mut(*at) {
+                    *membership = Some(Membership {
+                        group: id,
+                        all_owners,
+                        tracking: config.tracking.clone(),
+                    });
+                }
+            }
+            let mut group = Group::new(id, config.clone(), at);
+            if let Some(old) = old.iter().find(|old| old.config().name == config.name) {
+                group.succeed(old);
+            }
+            self.groups.push(group);
+        }
+        for (instance, membership) in self.instances.iter_mut().zip(grouped) {
+            instance.join(membership);
+        }
     }
 
     /// What a reload removed is over and done with.
@@ -242,6 +319,17 @@ impl Engine {
         self.instances
             .iter()
             .map(|instance| (instance.id(), instance))
+    }
+
+    /// A sync group.
+    #[must_use]
+    pub fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// All sync groups, in the order of the file.
+    pub fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+        self.groups.iter().map(|group| (group.id, group))
     }
 
     /// Adverts for virtual routers that are not ours.

@@ -21,6 +21,8 @@ pub enum Note {
     BackupAtStart,
     /// Backup.
     Backup,
+    /// Backup, because another member of its sync group is.
+    FollowsGroup,
     /// Master.
     Master,
     /// Cannot run.
@@ -121,6 +123,8 @@ pub enum Note {
         /// To.
         new: Priority,
     },
+    /// As master: someone took an address away.
+    AddressLost,
     /// A reload removed it.
     Removed,
 }
@@ -138,6 +142,7 @@ impl Note {
             | Self::OldChecksum(_)
             | Self::Rejected { .. }
             | Self::Late { .. }
+            | Self::AddressLost
             | Self::Interval { .. } => Level::Warn,
             _ => Level::Info,
         }
@@ -149,6 +154,7 @@ impl fmt::Display for Note {
         match self {
             Self::BackupAtStart => f.write_str("Entering BACKUP STATE (init)"),
             Self::Backup => f.write_str("Entering BACKUP STATE"),
+            Self::FollowsGroup => f.write_str("Entering BACKUP STATE (with its sync group)"),
             Self::Master => f.write_str("Entering MASTER STATE"),
             Self::Fault(faults) => write!(f, "Entering FAULT STATE ({faults})"),
             Self::HigherPriority { from, theirs, ours } => write!(
@@ -232,6 +238,9 @@ impl fmt::Display for Note {
             Self::Priority { old, new } => {
                 write!(f, "Changing effective priority from {old} to {new}")
             }
+            Self::AddressLost => f.write_str(
+                "an address was taken away by someone else: find out by whom, or mark it no_track",
+            ),
             Self::Removed => f.write_str("removed from the configuration"),
         }
     }

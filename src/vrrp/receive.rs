@@ -10,6 +10,7 @@ use crate::model::{Auth, Instance as Config, Peering};
 use crate::name::{Family, Version};
 use crate::time::Centis;
 use crate::wire::Checksum;
+use crate::wire::ah::Key;
 use crate::wire::vrrp::{Advert, Malformed};
 
 /// TTL that proves a datagram came from this link (RFC 9568 section 5.1.1.3).
@@ -43,6 +44,22 @@ pub enum Rejection {
     },
     /// Wrong password.
     Password,
+    /// No authentication header where one is configured, or the reverse.
+    AuthHeader {
+        /// Whether it has one.
+        theirs: bool,
+    },
+    /// An authentication header made with another key, or over another message.
+    Forged,
+    /// An authentication header that names another sender than the IP header.
+    Spi(Ipv4Addr),
+    /// A sequence number that is not greater than the last one, that is: sent again by somebody.
+    Replayed {
+        /// Its number.
+        theirs: u32,
+        /// The last one that was seen or sent.
+        last: u32,
+    },
     /// Version 2 with another interval than ours; version 3 with none.
     Interval {
         /// Theirs.
@@ -68,21 +85,49 @@ pub enum Rejection {
 
 /// How the checksum was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub(super) enum Checked {
     /// As we write it ourselves.
-    Ours,
+    AsOurs,
     /// Version 3 over IPv4, the other way about the pseudo header.
-    Other,
+    OtherReading,
     /// Unicast version 3 with the multicast group in the pseudo header, as keepalived before 2.0 wrote it.
     OldUnicast,
 }
 
-/// Checks everything about a datagram that leads to its rejection, and how its checksum was to be read.
+/// Whether the authentication header, if one is wanted, is genuine and new; with its sequence number.
+pub(super) fn check_authentication(
+    key: Option<&Key>,
+    last: u32,
+    datagram: &Datagram<'_>,
+) -> Result<Option<u32>, Rejection> {
+    let (key, header) = match (key, datagram.authentication()) {
+        (None, None) => return Ok(None),
+        (Some(key), Some(header)) => (key, header),
+        (_, header) => {
+            return Err(Rejection::AuthHeader {
+                theirs: header.is_some(),
+            });
+        }
+    };
+    if !header.is_genuine(datagram.header, key) {
+        return Err(Rejection::Forged);
+    }
+    if IpAddr::V4(header.spi()) != datagram.source {
+        return Err(Rejection::Spi(header.spi()));
+    }
+    let theirs = header.sequence();
+    if theirs <= last {
+        return Err(Rejection::Replayed { theirs, last });
+    }
+    Ok(Some(theirs))
+}
+
+/// Checks everything else about a datagram that leads to its rejection, and how its checksum was to be read.
 pub(super) fn check<'a>(
     config: &Config,
     datagram: &Datagram<'a>,
-) -> Result<(Advert<'a>, Reading), Rejection> {
-    let form = Advert::new_checked(datagram.payload, config.family);
+) -> Result<(Advert<'a>, Checked), Rejection> {
+    let form = Advert::new_checked(datagram.message(), config.family);
     if let Err(why @ (Malformed::Truncated { .. } | Malformed::Trailing(_))) = form {
         return Err(Rejection::Length(why));
     }
@@ -148,24 +193,24 @@ fn same(a: &[u8; 8], b: &[u8; 8]) -> bool {
 
 /// RFC 5798 was read in two ways, and routers of both kinds stand side by side: IPv4 version 3 is accepted with and
 /// without the pseudo header. `v3_checksum_as_v2` accepts anything, as it does in keepalived.
-fn read_checksum(config: &Config, datagram: &Datagram<'_>, advert: &Advert<'_>) -> Option<Reading> {
+fn read_checksum(config: &Config, datagram: &Datagram<'_>, advert: &Advert<'_>) -> Option<Checked> {
     let right = |pseudo| advert.sum(pseudo) == 0;
     let to = |destination| Checksum::pseudo_header(datagram.source, destination, advert.len());
     match (config.version, config.family) {
-        (Version::V2, _) => right(Checksum::new()).then_some(Reading::Ours),
-        (Version::V3, Family::V6) => right(to(datagram.destination)).then_some(Reading::Ours),
-        (Version::V3, Family::V4) if config.v3_checksum_as_v2 => Some(Reading::Ours),
+        (Version::V2, _) => right(Checksum::new()).then_some(Checked::AsOurs),
+        (Version::V3, Family::V6) => right(to(datagram.destination)).then_some(Checked::AsOurs),
+        (Version::V3, Family::V4) if config.v3_checksum_as_v2 => Some(Checked::AsOurs),
         (Version::V3, Family::V4) => {
             let old = match &config.peering {
                 Peering::Multicast(_) => OldChecksum::Never,
                 Peering::Unicast { old_checksum, .. } => *old_checksum,
             };
             if old != OldChecksum::Always && right(to(datagram.destination)) {
-                Some(Reading::Ours)
+                Some(Checked::AsOurs)
             } else if old != OldChecksum::Never && right(to(OLD_CHECKSUM_GROUP)) {
-                Some(Reading::OldUnicast)
+                Some(Checked::OldUnicast)
             } else {
-                right(Checksum::new()).then_some(Reading::Other)
+                right(Checksum::new()).then_some(Checked::OtherReading)
             }
         }
     }
@@ -205,8 +250,10 @@ impl Rejection {
             Self::Hops(_) | Self::PeerHops(_) => &mut stats.ip_ttl_err,
             Self::Form(Malformed::Version(_)) | Self::Version { .. } => &mut stats.version_err,
             Self::NoAuthType(_) => &mut stats.invalid_authtype,
-            Self::AuthType { .. } => &mut stats.authtype_mismatch,
-            Self::Password => &mut stats.auth_failure,
+            Self::AuthType { .. } | Self::AuthHeader { .. } => &mut stats.authtype_mismatch,
+            Self::Password | Self::Forged | Self::Spi(_) | Self::Replayed { .. } => {
+                &mut stats.auth_failure
+            }
             Self::Interval { .. } => &mut stats.advert_interval_err,
             Self::Form(_) => &mut stats.invalid_type_rcvd,
             Self::Checksum => &mut stats.checksum_err,
@@ -233,6 +280,10 @@ impl Rejection {
             Self::Owner => 11,
             Self::UnknownPeer => 12,
             Self::PeerHops(_) => 13,
+            Self::AuthHeader { .. } => 14,
+            Self::Forged => 15,
+            Self::Spi(_) => 16,
+            Self::Replayed { .. } => 17,
         }
     }
 }
@@ -256,6 +307,23 @@ impl fmt::Display for Rejection {
                 write!(f, "its authentication type is {theirs}, ours is {ours}")
             }
             Self::Password => f.write_str("authentication failed, its password is not ours"),
+            Self::AuthHeader { theirs: true } => {
+                f.write_str("it has an authentication header, but auth_type is not AH")
+            }
+            Self::AuthHeader { theirs: false } => {
+                f.write_str("it has no authentication header, but auth_type is AH")
+            }
+            Self::Forged => f.write_str(
+                "authentication failed, its authentication header is made with another password",
+            ),
+            Self::Spi(spi) => write!(
+                f,
+                "authentication failed, its authentication header is that of {spi}"
+            ),
+            Self::Replayed { theirs, last } => write!(
+                f,
+                "authentication failed, its sequence number {theirs} is not greater than the last one, {last}"
+            ),
             Self::Interval { theirs, ours } => {
                 write!(f, "its interval is {theirs} s, ours is {ours} s")
             }

@@ -27,7 +27,7 @@ pub struct Stats {
     pub invalid_authtype: u64,
     /// `authtype_mismatch`.
     pub authtype_mismatch: u64,
-    /// `auth_failure`: wrong password.
+    /// `auth_failure`: wrong password, or an authentication header that is forged or sent again.
     pub auth_failure: u64,
     /// `pri_zero_rcvd`: a master resigned.
     pub pri_zero_rcvd: u64,

@@ -3,28 +3,41 @@
 use core::fmt;
 use core::ops::BitOr;
 
-use crate::model::Weight;
+use super::{Reading, Tracked, TrackerKind};
+use crate::model::{Model, Weight};
 use crate::name::{OWNER, Priority};
 
 /// Why a virtual router cannot run, as a set; it runs while the set is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults(u8);
+pub struct Faults(u16);
 
 impl Faults {
     /// Its interface does not exist.
     pub const MISSING: Self = Self(1);
     /// Its interface is down or has no carrier.
-    pub const DOWN: Self = Self(2);
+    pub const DOWN: Self = Self(1 << 1);
     /// It has no address to send from.
-    pub const NO_SOURCE: Self = Self(4);
+    pub const NO_SOURCE: Self = Self(1 << 2);
     /// A tracked interface, or one that an address goes on, is down.
-    pub const TRACKED_INTERFACE: Self = Self(8);
+    pub const INTERFACE: Self = Self(1 << 3);
+    /// A tracked script fails.
+    pub const SCRIPT: Self = Self(1 << 4);
+    /// A tracked file says so.
+    pub const FILE: Self = Self(1 << 5);
+    /// A tracked process has no quorum.
+    pub const PROCESS: Self = Self(1 << 6);
+    /// Another member of its sync group has a fault.
+    pub const GROUP: Self = Self(1 << 7);
 
-    const SENTENCES: [(Self, &str); 4] = [
+    const SENTENCES: [(Self, &str); 8] = [
         (Self::MISSING, "its interface does not exist"),
         (Self::DOWN, "its interface is down"),
         (Self::NO_SOURCE, "its interface has no address to send from"),
-        (Self::TRACKED_INTERFACE, "a tracked interface is down"),
+        (Self::INTERFACE, "a tracked interface is down"),
+        (Self::SCRIPT, "a tracked script fails"),
+        (Self::FILE, "a tracked file says so"),
+        (Self::PROCESS, "a tracked process is missing"),
+        (Self::GROUP, "another member of its sync group is in fault"),
     ];
 
     /// Nothing is missing.
@@ -47,6 +60,16 @@ impl Faults {
 
     pub(super) const fn add(&mut self, other: Self) {
         self.0 |= other.0;
+    }
+
+    /// Its own ones: not those of the other members of its sync group.
+    pub(super) const fn own(self) -> Self {
+        Self(self.0 & !Self::GROUP.0)
+    }
+
+    /// That of the other members.
+    pub(super) const fn of_group(self) -> Self {
+        Self(self.0 & Self::GROUP.0)
     }
 }
 
@@ -91,6 +114,93 @@ pub(super) const fn bearing(weight: Weight, up: bool) -> Bearing {
     }
 }
 
+/// A file's number times its weight: at -254 and below a fault, otherwise at most 253. With weight zero any number but zero
+/// is a fault.
+pub(super) fn bearing_of_file(weight: Weight, value: i64) -> Bearing {
+    let sign = if weight.reverse { -1 } else { 1 };
+    match (weight.value, value) {
+        (0, 0) => Bearing::Adds(0),
+        (0, _) => Bearing::Fault,
+        (weight, value) => {
+            let product = value.saturating_mul(i64::from(weight) * sign);
+            match i16::try_from(product.clamp(-254, 253)) {
+                Ok(adds @ -253..) => Bearing::Adds(adds),
+                _ => Bearing::Fault,
+            }
+        }
+    }
+}
+
+/// The trackers of a configuration and what they have read.
+#[derive(Debug, Default)]
+pub(super) struct Trackers(Vec<Tracker>);
+
+#[derive(Debug)]
+struct Tracker {
+    kind: TrackerKind,
+    name: String,
+    /// Where the line that tracks it gives none.
+    weight: Weight,
+    reading: Option<Reading>,
+}
+
+impl Trackers {
+    /// Those of a model. What was read before under the same name is kept, also where the command is another one now: a
+    /// reload is no reason to fall.
+    pub(super) fn of(model: &Model, before: &Self) -> Self {
+        let scripts = model.scripts.iter();
+        let scripts = scripts.map(|t| (TrackerKind::Script, &t.name, t.weight));
+        let files = model.files.iter();
+        let files = files.map(|t| (TrackerKind::File, &t.name, t.weight));
+        let processes = model.processes.iter();
+        let processes = processes.map(|t| (TrackerKind::Process, &t.name, t.weight));
+        let all = scripts.chain(files).chain(processes);
+        Self(
+            all.map(|(kind, name, weight)| Tracker {
+                kind,
+                name: name.clone(),
+                weight,
+                reading: before.find(kind, name).and_then(|t| t.reading),
+            })
+            .collect(),
+        )
+    }
+
+    fn find(&self, kind: TrackerKind, name: &str) -> Option<&Tracker> {
+        let mut all = self.0.iter();
+        all.find(|tracker| tracker.kind == kind && tracker.name == name)
+    }
+
+    /// Whether it is news.
+    pub(super) fn set(&mut self, tracked: Tracked<'_>) -> bool {
+        let mut all = self.0.iter_mut();
+        let Some(tracker) = all.find(|t| t.kind == tracked.kind && t.name == tracked.name) else {
+            return false;
+        };
+        tracker.reading.replace(tracked.reading) != Some(tracked.reading)
+    }
+
+    /// What a line that tracks it means now; `None` where nothing has been read yet and that would matter at start.
+    pub(super) fn bearing(
+        &self,
+        kind: TrackerKind,
+        name: &str,
+        weight: Option<Weight>,
+    ) -> Option<Bearing> {
+        let Some(tracker) = self.find(kind, name) else {
+            return Some(Bearing::Adds(0));
+        };
+        let weight = weight.unwrap_or(tracker.weight);
+        match tracker.reading {
+            Some(Reading::Up) => Some(bearing(weight, true)),
+            Some(Reading::Down) => Some(bearing(weight, false)),
+            Some(Reading::Value(value)) => Some(bearing_of_file(weight, value)),
+            None if weight.value == 0 => None,
+            None => Some(Bearing::Adds(0)),
+        }
+    }
+}
+
 /// Base and sum of weights, within 1 to 254; an owner's never changes.
 pub(super) fn effective(base: Priority, weights: i16) -> Priority {
     if base == OWNER {
@@ -127,6 +237,21 @@ mod tests {
         assert_eq!(bearing(weight(0, true), true), Bearing::Fault);
         assert_eq!(bearing(weight(20, true), false), Bearing::Adds(20));
         assert_eq!(bearing(weight(-20, true), true), Bearing::Adds(-20));
+    }
+
+    #[test]
+    fn a_file_counts_as_its_number_times_its_weight() {
+        assert_eq!(bearing_of_file(weight(1, false), 20), Bearing::Adds(20));
+        assert_eq!(bearing_of_file(weight(2, true), 20), Bearing::Adds(-40));
+        assert_eq!(bearing_of_file(weight(1, false), 300), Bearing::Adds(253));
+        assert_eq!(bearing_of_file(weight(1, false), -253), Bearing::Adds(-253));
+        assert_eq!(bearing_of_file(weight(1, false), -254), Bearing::Fault);
+        assert_eq!(
+            bearing_of_file(weight(-253, false), i64::MAX),
+            Bearing::Fault
+        );
+        assert_eq!(bearing_of_file(weight(0, false), 0), Bearing::Adds(0));
+        assert_eq!(bearing_of_file(weight(0, false), 1), Bearing::Fault);
     }
 
     #[test]

@@ -172,11 +172,7 @@ fn open() -> io::Result<OwnedFd> {
 fn listen(socket: &OwnedFd, ports: &HashMap<u32, String>, shared: &Shared) {
     const PACKET_OUTGOING: u8 = 4;
     let mut buffer = [0; 2048];
-    // The two clocks run alike for as long as a lab lives.
-    let (monotonic, real) = (Instant::now(), SystemTime::now());
-    let real = real
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let (monotonic, real) = clocks();
     while !shared.over.load(Ordering::Relaxed) {
         // Bounded only so that the end of the capture is noticed.
         if !sys::wait_readable(socket.as_fd(), Duration::from_millis(50)).unwrap_or(false) {
@@ -205,6 +201,18 @@ fn listen(socket: &OwnedFd, ports: &HashMap<u32, String>, shared: &Shared) {
         });
         shared.arrived.notify_all();
     }
+}
+
+/// The same moment on both clocks, which run alike for as long as a lab lives: the kernel stamps frames with the real one. The best of
+/// several readings, as a busy machine may do something else between the two.
+fn clocks() -> (Instant, Duration) {
+    let reading = || {
+        let before = Instant::now();
+        let real = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        (before.elapsed(), before, real.unwrap_or_default())
+    };
+    let best = (0..16).map(|_| reading()).min().expect("several");
+    (best.1, best.2)
 }
 
 fn take_apart(frame: &[u8]) -> Option<(Mac, Seen)> {

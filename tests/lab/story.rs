@@ -23,8 +23,14 @@ const START: Duration = Duration::from_secs(1);
 const EARLY: Duration = Duration::from_millis(2);
 /// The part of a scene's picture that lies before its event.
 const BEFORE: Duration = Duration::from_millis(200);
-/// How long a scene goes on after its takeover.
-const AFTER: Duration = Duration::from_millis(400);
+/// How long a scene goes on after its takeover: no multiple of an interval, so that the next event comes between two adverts, as
+/// events do.
+const AFTER: Duration = Duration::from_millis(450);
+
+/// How often, in silence, it is looked whether the daemons still live.
+const WATCH: Duration = Duration::from_millis(250);
+/// How long a scene waits for its takeover.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// From when a takeover is reckoned.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +48,8 @@ struct Takeover {
     theory: Duration,
     since: Since,
     measured: Duration,
-    outage: Duration,
+    /// `None` while there was nobody to ask.
+    outage: Option<Duration>,
     in_time: bool,
 }
 
@@ -144,6 +151,8 @@ struct Router<'a> {
     config: PathBuf,
     pid_files: [String; 3],
     process: Option<Process>,
+    /// It has been asked to end.
+    stopping: bool,
 }
 
 impl<'a> Router<'a> {
@@ -157,6 +166,7 @@ impl<'a> Router<'a> {
             config: config.join(format!("{name}.conf")),
             pid_files: ["", "-vrrp", "-checkers"].map(pid_file),
             process: None,
+            stopping: false,
         }
     }
 
@@ -177,32 +187,41 @@ impl<'a> Router<'a> {
     }
 
     /// Asks it to end, and does not wait.
-    fn ask_to_stop(&self) -> io::Result<()> {
+    fn ask_to_stop(&mut self) -> io::Result<()> {
+        self.stopping = true;
         let process = self.process.as_ref();
         process.map_or(Ok(()), |p| p.signal(Signal::TERM))
     }
 
     /// Waits until it has ended.
     fn wait(&mut self) -> io::Result<()> {
-        let Some(mut process) = self.process.take() else {
+        let Some(process) = &mut self.process else {
             return Ok(());
         };
-        let status = process
-            .wait(Duration::from_secs(5))
-            .map_err(|e| io::Error::other(format!("{} does not stop: {e}", self.host.name)))?;
-        if status.success() {
-            return Ok(());
-        }
-        let (name, words) = (&self.host.name, process.output());
+        let how = match process.wait(Duration::from_secs(5)) {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => format!("ended with {status}"),
+            Err(error) => format!("does not stop: {error}"),
+        };
+        let (name, words) = (&self.host.name, self.last_words());
         Err(io::Error::other(format!(
-            "{name} ended with {status}; its last words:\n{words}"
+            "the daemon of {name} {how}; its last words:{words}"
         )))
     }
 
-    /// What it said before it ended, if it has ended by itself.
-    fn last_words(&mut self) -> Option<String> {
-        let process = self.process.as_mut()?;
-        process.has_ended().then(|| process.output())
+    /// Has it ended without having been asked to?
+    fn has_failed(&mut self) -> bool {
+        !self.stopping && self.process.as_mut().is_some_and(Process::has_ended)
+    }
+
+    /// The end of what it has said, indented.
+    fn last_words(&self) -> String {
+        const LINES: usize = 12;
+        let output = self.process.as_ref().map(Process::output);
+        let output = output.unwrap_or_default();
+        let skipped = output.lines().count().saturating_sub(LINES);
+        let lines = output.lines().skip(skipped);
+        lines.map(|line| format!("\n    {line}")).collect()
     }
 }
 
@@ -262,10 +281,8 @@ impl Stage<'_> {
         let measured = first.at.saturating_duration_since(start);
         let in_time = measured + EARLY >= theory && measured <= theory + slack;
         // At first nobody was master, and the client had nobody to ask.
-        let outage = match self.takeovers.is_empty() {
-            true => Duration::ZERO,
-            false => self.client.longest_outage(event).lasted,
-        };
+        let served_before = !self.takeovers.is_empty();
+        let outage = served_before.then(|| self.client.longest_outage(event).lasted);
         self.picture(scene.what, event, first.at + AFTER, &frames);
         self.takeovers.push(Takeover {
             what: scene.what,
@@ -284,11 +301,15 @@ impl Stage<'_> {
         let mut first: Option<Frame> = None;
         let mut announced = 0;
         let mut next = begin;
-        let mut deadline = event + Duration::from_secs(20);
+        let mut deadline = event + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let frame = self.capture.wait_for(next, left, |_| true);
-            let Some(frame) = frame else { break };
+            let Some(frame) = self.capture.wait_for(next, left.min(WATCH), |_| true) else {
+                if left.is_zero() || self.a.has_failed() || self.b.has_failed() {
+                    break;
+                }
+                continue;
+            };
             next += 1;
             let after = frame.at.saturating_duration_since(event);
             match (frame.seen.priority(), frame.seen.announced()) {
@@ -324,15 +345,20 @@ impl Stage<'_> {
 
     /// Why nobody became master, as far as it can be told.
     fn failure(&mut self, to: &str) -> io::Error {
+        let mut text = format!("{to} did not become master in time");
         for router in [&mut self.a, &mut self.b] {
-            if let Some(words) = router.last_words() {
-                let name = &router.host.name;
-                return io::Error::other(format!(
-                    "the daemon of {name} ended by itself; its last words:\n{words}"
-                ));
-            }
+            let ended = if router.has_failed() {
+                " ended by itself"
+            } else {
+                ""
+            };
+            let words = router.last_words();
+            text += &format!(
+                "\n  the daemon of {}{ended}; its last words:{words}",
+                router.host.name
+            );
         }
-        io::Error::other(format!("{to} did not become master within 20 s"))
+        io::Error::other(text)
     }
 
     /// A picture of the time from shortly before an event until `end`: whose adverts were seen when, and when the client was
@@ -420,7 +446,7 @@ impl Stage<'_> {
                 t.master,
                 theory,
                 ms(t.measured),
-                ms(t.outage),
+                t.outage.map_or("-".to_owned(), ms),
                 screen.ink(ink, verdict)
             ));
         }

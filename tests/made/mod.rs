@@ -12,7 +12,8 @@ use core::time::Duration;
 
 use keepalite::model::vrrp::Peer;
 use keepalite::model::{
-    Address, Announcing, Auth, Instance, Model, Notify, Peering, Tracking, Weight, Wish,
+    Address, Announcing, Auth, Command, FileTracker, Instance, Model, Notify, Peering,
+    ProcessTracker, ScriptTracker, SyncGroup, Tracking, Weight, Wish,
 };
 use keepalite::name::{Family, IfName, Version, Vrid};
 use keepalite::time::Centis;
@@ -108,6 +109,7 @@ pub(crate) fn set(instance: &mut Instance, line: &str) {
             );
         }
         "auth_pass" => instance.auth = Auth::Pass(password(value)),
+        "auth_ah" => instance.auth = Auth::Ah(password(value)),
         "virtual_ipaddress" => {
             instance.addresses = list().map(address).collect();
             if instance.addresses.iter().any(|a| a.ip.is_ipv6()) {
@@ -147,6 +149,9 @@ pub(crate) fn set(instance: &mut Instance, line: &str) {
             };
             instance.tracking.interfaces.push((name, weight));
         }
+        "track_script" => instance.tracking.scripts.push(tracked(value)),
+        "track_file" => instance.tracking.files.push(tracked(value)),
+        "track_process" => instance.tracking.processes.push(tracked(value)),
         "notify_deleted" => instance.notify.deleted = Some(None),
         "garp_master_delay" => announcing.delay = seconds(),
         "garp_master_repeat" => announcing.repeat = number(),
@@ -156,6 +161,76 @@ pub(crate) fn set(instance: &mut Instance, line: &str) {
         "garp_lower_prio_repeat" => announcing.lower_repeat = number(),
         other => panic!("no such key: {other}"),
     }
+}
+
+/// A tracker and perhaps its weight.
+fn tracked(text: &str) -> (String, Option<Weight>) {
+    let mut words = text.split_whitespace();
+    let name = words.next().expect("a name").to_owned();
+    let weight = words.next().map(|value| Weight {
+        value: value.parse().expect("a weight"),
+        reverse: words.next() == Some("reverse"),
+    });
+    (name, weight)
+}
+
+/// Adds `script NAME`, `file NAME` or `process NAME`, perhaps with a weight, and tells whether the line was one of these.
+pub(crate) fn tracker(model: &mut Model, line: &str) -> bool {
+    let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+    if !["script", "file", "process"].contains(&kind) {
+        return false;
+    }
+    let (name, weight) = tracked(rest);
+    let weight = weight.unwrap_or_default();
+    let second = Duration::from_secs(1);
+    match kind {
+        "script" => model.scripts.push(ScriptTracker {
+            name,
+            command: Command {
+                text: String::new(),
+                words: Vec::new(),
+                user: None,
+            },
+            interval: second,
+            timeout: second,
+            weight,
+            rise: 1,
+            fall: 1,
+            init_fail: false,
+        }),
+        "file" => model.files.push(FileTracker {
+            name,
+            path: String::new(),
+            weight,
+            init: None,
+        }),
+        _ => model.processes.push(ProcessTracker {
+            name,
+            words: Vec::new(),
+            arguments: None,
+            full_command: false,
+            weight,
+            quorum: 1,
+            quorum_max: None,
+            fork_delay: Duration::ZERO,
+            terminate_delay: Duration::ZERO,
+        }),
+    }
+    true
+}
+
+/// Adds `group NAME MEMBER…`, and tells whether the line was one.
+pub(crate) fn group(model: &mut Model, line: &str) -> bool {
+    let mut words = line.split_whitespace().map(str::to_owned);
+    if words.next().as_deref() != Some("group") {
+        return false;
+    }
+    model.groups.push(SyncGroup {
+        name: words.next().expect("a name"),
+        members: words.collect(),
+        ..SyncGroup::default()
+    });
+    true
 }
 
 fn address(text: &str) -> Address {

@@ -1,5 +1,6 @@
 //! Model → canonical text, which parses back to an equal model. What is as it would be without a line has no line.
 
+mod lvs;
 mod vrrp;
 
 use core::fmt::{self, Display, Write};
@@ -13,8 +14,12 @@ use crate::model::{Announcing, Command, Global, Model, User, Weight};
 pub fn dump(model: &Model) -> String {
     let mut out = Out::default();
     outside(&model.global, &mut out);
-    out.block("global_defs", |out| global(&model.global, out));
+    out.block("global_defs", |out| {
+        global(&model.global, out);
+        lvs::global(&model.lvs, out);
+    });
     vrrp::dump(model, &mut out);
+    lvs::dump(model, &mut out);
     out.text
 }
 

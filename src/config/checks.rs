@@ -1,0 +1,518 @@
+//! The checks of a real server.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use super::diag::Span;
+use super::keys::Shape::{Any, Block as Braces, Value};
+use super::keys::Status::NotYet;
+use super::keys::{Key, Row, Table, key};
+use super::value::{Args, checked, integer};
+use crate::model::lvs::{Check, Http, HttpProtocol, Regex, Udp, Url};
+use crate::model::{Command, User, Weight};
+use crate::name::IfName;
+
+const MOST: i64 = i32::MAX as i64;
+
+/// Which check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Tcp,
+    Http,
+    Https,
+    Smtp,
+    Dns,
+    Udp,
+    Ping,
+    Misc,
+    File,
+    Bfd,
+}
+
+/// When checks run: of a service, a server or a check, the innermost that says something counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PaceDraft {
+    pub(super) interval: Option<Duration>,
+    pub(super) retry: Option<u32>,
+    pub(super) retry_delay: Option<Duration>,
+    pub(super) warmup: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) alpha: Option<bool>,
+}
+
+impl PaceDraft {
+    pub(super) fn or(self, outer: Self) -> Self {
+        Self {
+            interval: self.interval.or(outer.interval),
+            retry: self.retry.or(outer.retry),
+            retry_delay: self.retry_delay.or(outer.retry_delay),
+            warmup: self.warmup.or(outer.warmup),
+            timeout: self.timeout.or(outer.timeout),
+            alpha: self.alpha.or(outer.alpha),
+        }
+    }
+}
+
+/// A check while it is read.
+pub(super) struct CheckerDraft {
+    pub(super) kind: Kind,
+    pub(super) at: Span,
+    pub(super) ip: Option<IpAddr>,
+    pub(super) port: Option<u16>,
+    pub(super) bind_ip: Option<IpAddr>,
+    pub(super) bind_port: Option<u16>,
+    pub(super) bind_interface: Option<IfName>,
+    pub(super) mark: Option<u32>,
+    pub(super) pace: PaceDraft,
+    pub(super) log_all_failures: Option<bool>,
+    http: Http,
+    helo: Option<String>,
+    record: u16,
+    name: Option<String>,
+    udp: Udp,
+    command: Option<Command>,
+    timeout: Option<Duration>,
+    dynamic: bool,
+    user: Option<User>,
+    weight: Option<Weight>,
+}
+
+type Rows = &'static [Key<CheckerDraft>];
+
+const CONNECT: Rows = &[
+    key("connect_ip", Value, NotYet, |d, a| d.ip = a.address()),
+    key("connect_port", Value, NotYet, |d, a| {
+        d.port = a.number(1..=65_535)
+    }),
+    key("bindto", Value, NotYet, |d, a| d.bind_ip = a.address()),
+    key("bind_port", Value, NotYet, |d, a| {
+        d.bind_port = a.number(1..=65_535)
+    }),
+    key("bind_if", Value, NotYet, |d, a| {
+        d.bind_interface = a.interface()
+    }),
+    key("connect_timeout", Value, NotYet, |d, a| {
+        d.pace.timeout = period(a)
+    }),
+    key("fwmark", Value, NotYet, |d, a| {
+        d.mark = a.number(0..=i64::from(u32::MAX))
+    }),
+];
+
+const PACE: Rows = &[
+    key("retry", Value, NotYet, |d, a| {
+        d.pace.retry = a.number(0..=MOST)
+    }),
+    key("delay_before_retry", Value, NotYet, |d, a| {
+        d.pace.retry_delay = period(a)
+    }),
+    key("warmup", Value, NotYet, |d, a| d.pace.warmup = period(a)),
+    key("delay_loop", Value, NotYet, |d, a| {
+        d.pace.interval = period(a)
+    }),
+    key("alpha", Any, NotYet, |d, a| d.pace.alpha = a.switch()),
+    key("log_all_failures", Any, NotYet, |d, a| {
+        d.log_all_failures = a.switch()
+    }),
+];
+
+const HTTP_ROWS: Rows = &[
+    key("nb_get_retry", Value, NotYet, |d, a| {
+        a.context
+            .diags
+            .warn(a.block.at(), "'nb_get_retry' is deprecated")
+            .hint("write 'retry'");
+        d.pace.retry = a.number(0..=MOST);
+    }),
+    key("virtualhost", Value, NotYet, |d, a| {
+        d.http.virtual_host = a.text("a host name")
+    }),
+    key("http_protocol", Value, NotYet, |d, a| {
+        let protocols = [
+            ("1.0", HttpProtocol::V1_0),
+            ("1.0C", HttpProtocol::V1_0Close),
+            ("1.1", HttpProtocol::V1_1),
+        ];
+        d.http.protocol = a.choice("HTTP version", &protocols).unwrap_or_default();
+    }),
+    key("enable_sni", Any, NotYet, |d, a| {
+        d.http.sni = a.switch().unwrap_or(false)
+    }),
+    key("fast_recovery", Any, NotYet, |d, a| {
+        d.http.fast_recovery = a.switch().unwrap_or(false)
+    }),
+    key("tls_compliant", Any, NotYet, |d, a| {
+        d.http.tls_compliant = a.switch().unwrap_or(false)
+    }),
+    key("url", Braces, NotYet, |d, a| {
+        let mut draft = UrlDraft::default();
+        URL.read(a.block.children(), &mut draft, a.context);
+        if draft.url.path.is_empty() {
+            a.context
+                .diags
+                .warn(a.block.at(), "the url has no path")
+                .hint("taken as '/'");
+            "/".clone_into(&mut draft.url.path);
+        }
+        if !draft.regex.pattern.is_empty() {
+            draft.url.regex = Some(draft.regex);
+        } else if draft.regex != Regex::default() {
+            a.context
+                .diags
+                .error(a.block.at(), "the url has options of a regex, but none");
+        }
+        d.http.urls.push(draft.url);
+    }),
+];
+
+#[derive(Default)]
+struct UrlDraft {
+    url: Url,
+    regex: Regex,
+}
+
+const URL: Table<UrlDraft> = Table {
+    block: "url",
+    keys: &[&[
+        key("path", Value, NotYet, |d, a| {
+            d.url.path = a.text("a path").unwrap_or_default()
+        }),
+        key("digest", Value, NotYet, |d, a| d.url.digest = digest(a)),
+        key("status_code", Value, NotYet, |d, a| status(&mut d.url, a)),
+        key("virtualhost", Value, NotYet, |d, a| {
+            d.url.virtual_host = a.text("a host name")
+        }),
+        key("regex", Value, NotYet, |d, a| {
+            let pattern = a.block.phrase.script_words().into_iter().nth(1);
+            d.regex.pattern = pattern.map(|(p, _)| p).unwrap_or_default();
+            a.skip();
+        }),
+        key("regex_no_match", Any, NotYet, |d, _| d.regex.negate = true),
+        key("regex_options", Value, NotYet, |d, a| {
+            while let Some(word) = a.word() {
+                d.regex.options.push(word.text.to_owned());
+            }
+        }),
+        key("regex_stack", Value, NotYet, |_, a| a.skip()),
+        key("regex_min_offset", Value, NotYet, |d, a| {
+            d.regex.min_offset = a.number(0..=MOST).unwrap_or(0)
+        }),
+        key("regex_max_offset", Value, NotYet, |d, a| {
+            d.regex.max_offset = a.number(0..=MOST)
+        }),
+        key("tls_compliant", Any, NotYet, |d, a| {
+            d.url.tls_compliant = a.switch()
+        }),
+    ]],
+};
+
+const TCP: Table<CheckerDraft> = Table {
+    block: "TCP_CHECK",
+    keys: &[CONNECT, PACE],
+};
+const HTTP: Table<CheckerDraft> = Table {
+    block: "HTTP_GET",
+    keys: &[CONNECT, PACE, HTTP_ROWS],
+};
+const HTTPS: Table<CheckerDraft> = Table {
+    block: "SSL_GET",
+    keys: &[CONNECT, PACE, HTTP_ROWS],
+};
+const SMTP: Table<CheckerDraft> = Table {
+    block: "SMTP_CHECK",
+    keys: &[
+        CONNECT,
+        PACE,
+        &[
+            key("helo_name", Value, NotYet, |d, a| d.helo = a.text("a name")),
+            key("host", Braces, NotYet, |d, a| {
+                HOST.read(a.block.children(), d, a.context)
+            }),
+        ],
+    ],
+};
+const HOST: Table<CheckerDraft> = Table {
+    block: "host",
+    keys: &[CONNECT],
+};
+const DNS: Table<CheckerDraft> = Table {
+    block: "DNS_CHECK",
+    keys: &[
+        CONNECT,
+        PACE,
+        &[
+            key("type", Value, NotYet, |d, a| {
+                d.record = a.choice("record type", &RECORDS).unwrap_or(d.record)
+            }),
+            key("name", Value, NotYet, |d, a| d.name = a.text("a name")),
+        ],
+    ],
+};
+const UDP: Table<CheckerDraft> = Table {
+    block: "UDP_CHECK",
+    keys: &[
+        CONNECT,
+        PACE,
+        &[
+            key("payload", Value, NotYet, |d, a| {
+                d.udp.payload =
+                    hex(a).map(|bytes| bytes.into_iter().map(|(byte, _)| byte).collect());
+            }),
+            key("require_reply", Any, NotYet, |d, a| d.udp.reply = hex(a)),
+            key("min_reply_length", Value, NotYet, |d, a| {
+                d.udp.min_reply = a.number(0..=65_535).unwrap_or(0)
+            }),
+            key("max_reply_length", Value, NotYet, |d, a| {
+                d.udp.max_reply = a.number(0..=65_535).unwrap_or(255)
+            }),
+        ],
+    ],
+};
+const PING: Table<CheckerDraft> = Table {
+    block: "PING_CHECK",
+    keys: &[CONNECT, PACE],
+};
+const MISC: Table<CheckerDraft> = Table {
+    block: "MISC_CHECK",
+    keys: &[
+        PACE,
+        &[
+            key("misc_path", Value, NotYet, |d, a| {
+                d.command = a.lone_script()
+            }),
+            key("misc_timeout", Value, NotYet, |d, a| d.timeout = period(a)),
+            key("misc_dynamic", Any, NotYet, |d, _| d.dynamic = true),
+            key("user", Value, NotYet, |d, a| d.user = a.user()),
+        ],
+    ],
+};
+const FILE: Table<CheckerDraft> = Table {
+    block: "FILE_CHECK",
+    keys: &[&[
+        key("track_file", Value, NotYet, |d, a| {
+            d.name = a.text("the name of a track_file")
+        }),
+        key("weight", Value, NotYet, |d, a| {
+            d.weight = a.weight(i64::from(i16::MAX))
+        }),
+    ]],
+};
+const BFD: Table<CheckerDraft> = Table {
+    block: "BFD_CHECK",
+    keys: &[&[
+        key("name", Value, NotYet, |d, a| {
+            d.name = a.text("the name of a bfd_instance")
+        }),
+        key("alpha", Any, NotYet, |_, a| checked(a.switch())),
+    ]],
+};
+
+pub(super) fn rows(rows: &mut Vec<Row>) {
+    for table in [
+        TCP, HTTP, HTTPS, SMTP, HOST, DNS, UDP, PING, MISC, FILE, BFD,
+    ] {
+        table.rows(rows);
+    }
+    URL.rows(rows);
+}
+
+/// Record types of DNS (IANA registry) by name.
+pub(super) const RECORDS: [(&str, u16); 9] = [
+    ("A", 1),
+    ("NS", 2),
+    ("CNAME", 5),
+    ("SOA", 6),
+    ("PTR", 12),
+    ("MX", 15),
+    ("TXT", 16),
+    ("AAAA", 28),
+    ("RRSIG", 46),
+];
+
+impl Kind {
+    const fn table(self) -> Table<CheckerDraft> {
+        match self {
+            Self::Tcp => TCP,
+            Self::Http => HTTP,
+            Self::Https => HTTPS,
+            Self::Smtp => SMTP,
+            Self::Dns => DNS,
+            Self::Udp => UDP,
+            Self::Ping => PING,
+            Self::Misc => MISC,
+            Self::File => FILE,
+            Self::Bfd => BFD,
+        }
+    }
+
+    /// Failures that are borne after the first, unless given.
+    pub(super) const fn retry(self) -> u32 {
+        match self {
+            Self::Dns => 3,
+            Self::Misc | Self::File | Self::Bfd => 0,
+            _ => 1,
+        }
+    }
+
+    /// Pause before the next try, unless given; `None` is the interval.
+    pub(super) const fn retry_delay(self) -> Option<Duration> {
+        match self {
+            Self::Dns => None,
+            Self::Http | Self::Https => Some(Duration::from_secs(3)),
+            _ => Some(Duration::from_secs(1)),
+        }
+    }
+}
+
+/// Reads a check; `None`, with an error told, if it cannot be carried out.
+pub(super) fn read(kind: Kind, a: &mut Args<'_, '_, '_>) -> Option<CheckerDraft> {
+    let mut draft = CheckerDraft {
+        kind,
+        at: a.block.at(),
+        ip: None,
+        port: None,
+        bind_ip: None,
+        bind_port: None,
+        bind_interface: None,
+        mark: None,
+        pace: PaceDraft::default(),
+        log_all_failures: None,
+        http: Http {
+            tls: kind == Kind::Https,
+            protocol: HttpProtocol::default(),
+            sni: false,
+            fast_recovery: false,
+            tls_compliant: false,
+            virtual_host: None,
+            urls: Vec::new(),
+        },
+        helo: None,
+        record: 6,
+        name: None,
+        udp: Udp {
+            max_reply: 255,
+            ..Udp::default()
+        },
+        command: None,
+        timeout: None,
+        dynamic: false,
+        user: None,
+        weight: None,
+    };
+    kind.table().read(a.block.children(), &mut draft, a.context);
+    let lack = match kind {
+        Kind::Http | Kind::Https if draft.http.urls.is_empty() => "a url",
+        Kind::Misc if draft.command.is_none() => "misc_path",
+        Kind::File if draft.name.is_none() => "track_file",
+        Kind::Bfd if draft.name.is_none() => "name",
+        _ => return Some(draft),
+    };
+    a.context
+        .diags
+        .error(draft.at, format!("{} without {lack}", a.block.keyword()))
+        .hint("left out");
+    None
+}
+
+impl CheckerDraft {
+    /// What it does; `interval` is the time limit of a command that has none of its own.
+    pub(super) fn check(self, interval: Duration) -> Option<Check> {
+        Some(match self.kind {
+            Kind::Tcp => Check::Tcp,
+            Kind::Http | Kind::Https => Check::Http(self.http),
+            Kind::Smtp => Check::Smtp(self.helo),
+            Kind::Dns => Check::Dns {
+                record: self.record,
+                name: self.name.unwrap_or_else(|| ".".to_owned()),
+            },
+            Kind::Udp => Check::Udp(self.udp),
+            Kind::Ping => Check::Ping,
+            Kind::Misc => {
+                let mut command = self.command?;
+                command.user = command.user.or(self.user);
+                Check::Misc {
+                    command,
+                    timeout: self.timeout.unwrap_or(interval),
+                    dynamic: self.dynamic,
+                }
+            }
+            Kind::File => Check::File(self.name?, self.weight),
+            Kind::Bfd => Check::Bfd(self.name?),
+        })
+    }
+}
+
+/// A time that may be as long as anyone likes.
+pub(super) fn period(a: &mut Args<'_, '_, '_>) -> Option<Duration> {
+    a.time(0..=u32::MAX as u64 * 1_000)
+}
+
+/// 32 hexadecimal digits.
+fn digest(a: &mut Args<'_, '_, '_>) -> Option<[u8; 16]> {
+    let word = a.need("a digest")?;
+    let digits = word.text.as_bytes();
+    let mut bytes = [0; 16];
+    let whole = digits.len() == 32
+        && bytes
+            .iter_mut()
+            .zip(digits.chunks_exact(2))
+            .all(|(byte, pair)| {
+                let text = core::str::from_utf8(pair).ok();
+                let value = text.and_then(|t| u8::from_str_radix(t, 16).ok());
+                *byte = value.unwrap_or(0);
+                value.is_some()
+            });
+    if !whole {
+        a.error(word, format!("'{}' is no digest", word.text))
+            .hint("genhash prints 32 hexadecimal digits");
+    }
+    whole.then_some(bytes)
+}
+
+/// `200`, `200-299`, and more of them.
+fn status(url: &mut Url, a: &mut Args<'_, '_, '_>) {
+    while let Some(word) = a.word() {
+        let (low, high) = word.text.split_once('-').unwrap_or((word.text, word.text));
+        let code = |text| {
+            integer(text)
+                .and_then(|c| u16::try_from(c).ok())
+                .filter(|c| (100..=999).contains(c))
+        };
+        match code(low).zip(code(high)) {
+            Some((low, high)) if low <= high => url.status.push((low, high)),
+            _ => {
+                a.error(word, format!("'{}' is no status code", word.text))
+                    .hint("expected 200, or 200-299");
+            }
+        }
+    }
+}
+
+/// Hexadecimal digits in free form: pairs, or a single one before a blank; `x` is a half that does not count. The second
+/// of each pair is the bits that count.
+fn hex(a: &mut Args<'_, '_, '_>) -> Option<Vec<(u8, u8)>> {
+    let mut bytes = Vec::new();
+    while let Some(word) = a.word() {
+        for pair in word.text.as_bytes().chunks(2) {
+            let (mut byte, mut mask) = (0u8, 0u8);
+            for digit in pair {
+                let (value, counts) = match (*digit as char).to_digit(16) {
+                    Some(value) => (value as u8, 0xf),
+                    None if matches!(digit, b'x' | b'X') => (0, 0),
+                    None => {
+                        a.error(word, format!("'{}' is not hexadecimal", word.text));
+                        a.skip();
+                        return None;
+                    }
+                };
+                byte = byte << 4 | value;
+                mask = mask << 4 | counts;
+            }
+            if pair.len() == 1 {
+                mask |= 0xf0;
+            }
+            bytes.push((byte, mask));
+        }
+    }
+    Some(bytes)
+}

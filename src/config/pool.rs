@@ -1,0 +1,329 @@
+//! What was said about a virtual server becomes a pool: defaults go from the service to its servers and on to their
+//! checks.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use super::checks::{CheckerDraft, PaceDraft};
+use super::diag::{Diags, Span};
+use super::lvs::{RealDraft, VirtualDraft};
+use crate::model::lvs::{
+    Checker, Entry, Forwarding, Group, Pace, Persistence, Protocol, RealServer, Service, Sorry,
+    Target, VirtualServer,
+};
+use crate::name::Family;
+
+/// `persistence_timeout` without a value.
+const PERSISTENCE: Duration = Duration::from_secs(360);
+
+/// The virtual servers of the drafts; what cannot be one is told and left out.
+pub(super) fn servers(
+    drafts: Vec<VirtualDraft>,
+    groups: &[Group],
+    log_all: bool,
+    diags: &mut Diags,
+) -> Vec<VirtualServer> {
+    let mut seen = BTreeSet::new();
+    let mut servers = Vec::new();
+    for draft in drafts {
+        let at = draft.at;
+        let Some(server) = server(draft, groups, log_all, diags) else {
+            continue;
+        };
+        if seen.insert(format!("{:?} {:?}", server.service, server.protocol)) {
+            servers.push(server);
+        } else {
+            diags
+                .error(at, "this virtual server is defined twice")
+                .hint("the first one counts");
+        }
+    }
+    servers
+}
+
+fn server(
+    mut draft: VirtualDraft,
+    groups: &[Group],
+    log_all: bool,
+    diags: &mut Diags,
+) -> Option<VirtualServer> {
+    let at = draft.at;
+    let service = draft.service.take()?;
+    let group = match &service {
+        Service::Group(name) => {
+            let found = groups.iter().find(|g| g.name == *name);
+            if found.is_none() {
+                let near = super::keys::nearest(name, groups.iter().map(|g| g.name.as_str()));
+                let diag = diags.error(at, format!("there is no virtual_server_group '{name}'"));
+                diag.hint = Some(near.map_or_else(
+                    || "left out".to_owned(),
+                    |(n, _)| format!("did you mean '{n}'?"),
+                ));
+                return None;
+            }
+            found
+        }
+        _ => None,
+    };
+    let protocol = protocol(&draft, &service, at, diags);
+    let scheduler = draft.scheduler.unwrap_or_else(|| {
+        diags
+            .warn(at, "the virtual server has no lvs_sched")
+            .hint("wlc is used");
+        "wlc"
+    });
+    let forwarding = draft.forwarding.unwrap_or_else(|| {
+        diags
+            .warn(at, "the virtual server has no lvs_method")
+            .hint("NAT is used");
+        Forwarding::Nat
+    });
+    let family = family(&draft, &service, group, forwarding);
+    let persistence = persistence(&draft, &service, at, diags);
+    let (pace, host, inhibit, weight) = (
+        draft.pace,
+        draft.host.clone(),
+        draft.inhibit,
+        draft.weight.unwrap_or(1),
+    );
+    let drafts = core::mem::take(&mut draft.real);
+    let mut real = Vec::new();
+    for server in drafts {
+        let tunnel = matches!(
+            server.forwarding.unwrap_or(forwarding),
+            Forwarding::Tunnel(..)
+        );
+        if family.is_some_and(|f| f != Family::of(server.ip)) && !tunnel {
+            diags
+                .error(
+                    server.at,
+                    format!("{} is of another family than its virtual server", server.ip),
+                )
+                .hint("left out; only a tunnel changes the family");
+            continue;
+        }
+        let outer = Outer {
+            service: &service,
+            forwarding,
+            inhibit,
+            weight,
+            pace,
+            log_all,
+        };
+        real.push(outer.real(server, diags));
+    }
+    if real.is_empty() {
+        diags
+            .error(at, "the virtual server has no real servers")
+            .hint("left out");
+        return None;
+    }
+    let (quorum, hysteresis) = quorum(&draft, &real, diags);
+    let sorry = draft.sorry.map(|(ip, port)| Sorry {
+        ip,
+        port,
+        inhibit: draft.sorry_inhibit,
+        forwarding: draft.sorry_forwarding.unwrap_or(forwarding),
+    });
+    Some(VirtualServer {
+        service,
+        protocol,
+        family,
+        scheduler: scheduler.to_owned(),
+        flags: draft.flags,
+        forwarding,
+        persistence,
+        sorry,
+        real,
+        quorum,
+        hysteresis,
+        quorum_up: draft.quorum_up,
+        quorum_down: draft.quorum_down,
+        alpha: pace.alpha.unwrap_or(false),
+        omega: draft.omega,
+        ha_suspend: draft.ha_suspend,
+        mail: draft.mail,
+        virtual_host: host,
+    })
+}
+
+fn protocol(
+    draft: &VirtualDraft,
+    service: &Service,
+    at: Span,
+    diags: &mut Diags,
+) -> Option<Protocol> {
+    match (service, draft.protocol) {
+        (Service::Mark(_), Some(given)) => {
+            diags.warn(given.at, "a firewall mark says it all: protocol is ignored");
+            None
+        }
+        (Service::Mark(_), None) => None,
+        (_, Some(given)) => Some(given.value),
+        (_, None) => {
+            diags
+                .error(at, "the virtual server has no protocol")
+                .hint("UDP is used, as keepalived does; add 'protocol TCP'");
+            Some(Protocol::Udp)
+        }
+    }
+}
+
+/// That of the address, or of the group's; for a mark what is said, or that of the first real server.
+fn family(
+    draft: &VirtualDraft,
+    service: &Service,
+    group: Option<&Group>,
+    forwarding: Forwarding,
+) -> Option<Family> {
+    let of_entry = |entry: &Entry| match entry {
+        Entry::Addresses { first, .. } => Some(Family::of(*first)),
+        Entry::Mark(_, family) => *family,
+    };
+    let said = match service {
+        Service::Address(ip, _) => return Some(Family::of(*ip)),
+        Service::Group(_) => group.and_then(|g| g.entries.iter().find_map(of_entry)),
+        Service::Mark(_) => None,
+    };
+    let tunnel = matches!(forwarding, Forwarding::Tunnel(..));
+    let first = draft
+        .real
+        .first()
+        .filter(|_| !tunnel)
+        .map(|r| Family::of(r.ip));
+    draft.family.or(said).or(first)
+}
+
+fn persistence(
+    draft: &VirtualDraft,
+    service: &Service,
+    at: Span,
+    diags: &mut Diags,
+) -> Option<Persistence> {
+    let any_port = matches!(service, Service::Address(_, 0));
+    let asked = draft.timeout.is_some() || draft.granularity.is_some();
+    if any_port && !asked {
+        diags
+            .warn(at, "a virtual server without a port needs persistence")
+            .hint("a persistence_timeout of 360 s is used");
+    }
+    (asked || any_port).then(|| Persistence {
+        timeout: draft.timeout.unwrap_or(PERSISTENCE),
+        granularity: draft.granularity,
+        sip: draft.sip,
+    })
+}
+
+/// A quorum that all servers together do not reach would never be gained.
+fn quorum(draft: &VirtualDraft, real: &[RealServer], diags: &mut Diags) -> (u32, u32) {
+    let total = real
+        .iter()
+        .fold(0_u32, |sum, r| sum.saturating_add(r.weight))
+        .max(1);
+    let mut quorum = draft.quorum.map_or(1, |q| q.value);
+    let mut hysteresis = draft.hysteresis.map_or(0, |h| h.value);
+    if let Some(given) = draft.quorum.filter(|q| q.value > total) {
+        quorum = total;
+        diags.warn(
+            given.at,
+            format!("a quorum above the weight of all servers is taken as {total}"),
+        );
+    }
+    if let Some(given) = draft
+        .hysteresis
+        .filter(|h| h.value >= quorum && h.value > 0)
+    {
+        hysteresis = quorum - 1;
+        diags.warn(
+            given.at,
+            format!("hysteresis is to be below the quorum, taken as {hysteresis}"),
+        );
+    }
+    (quorum, hysteresis)
+}
+
+/// What a service says for its servers.
+struct Outer<'a> {
+    service: &'a Service,
+    forwarding: Forwarding,
+    inhibit: bool,
+    weight: u32,
+    pace: PaceDraft,
+    log_all: bool,
+}
+
+impl Outer<'_> {
+    fn real(&self, draft: RealDraft, diags: &mut Diags) -> RealServer {
+        let forwarding = draft.forwarding.unwrap_or(self.forwarding);
+        let of_service = match self.service {
+            Service::Address(_, port) => *port,
+            _ => 0,
+        };
+        let mut port = draft.port;
+        // Only address translation can change the port.
+        if forwarding != Forwarding::Nat
+            && port != of_service
+            && matches!(self.service, Service::Address(..))
+        {
+            if port != 0 {
+                diags.warn(draft.at, format!("without NAT the port of the virtual server stays: {port} is taken as {of_service}"));
+            }
+            port = of_service;
+        } else if port == 0 {
+            port = of_service;
+        }
+        let pace = draft.pace.or(self.pace);
+        let checkers = draft
+            .checkers
+            .into_iter()
+            .filter_map(|c| checker(c, draft.ip, port, pace, self.log_all))
+            .collect();
+        RealServer {
+            ip: draft.ip,
+            port,
+            weight: draft.weight.unwrap_or(self.weight),
+            forwarding,
+            inhibit: draft.inhibit.unwrap_or(self.inhibit),
+            upper: draft.upper,
+            lower: draft.lower,
+            notify_up: draft.notify_up,
+            notify_down: draft.notify_down,
+            mail: draft.mail,
+            virtual_host: draft.host,
+            checkers,
+        }
+    }
+}
+
+fn checker(
+    draft: CheckerDraft,
+    ip: IpAddr,
+    port: u16,
+    outer: PaceDraft,
+    log_all: bool,
+) -> Option<Checker> {
+    let pace = draft.pace.or(outer);
+    let interval = pace.interval.unwrap_or(Duration::from_secs(60));
+    let kind = draft.kind;
+    Some(Checker {
+        target: Target {
+            ip: draft.ip.unwrap_or(ip),
+            port: draft.port.unwrap_or(port),
+            bind_ip: draft.bind_ip,
+            bind_port: draft.bind_port,
+            bind_interface: draft.bind_interface.clone(),
+            mark: draft.mark,
+            timeout: pace.timeout.unwrap_or(Duration::from_secs(5)),
+        },
+        pace: Pace {
+            interval,
+            retry: pace.retry.unwrap_or(kind.retry()),
+            retry_delay: pace.retry_delay.or(kind.retry_delay()).unwrap_or(interval),
+            warmup: pace.warmup.unwrap_or(interval),
+        },
+        alpha: pace.alpha.unwrap_or(false),
+        log_all_failures: draft.log_all_failures.unwrap_or(log_all),
+        check: draft.check(interval)?,
+    })
+}

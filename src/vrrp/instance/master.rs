@@ -1,0 +1,180 @@
+//! A master speaks, and contends with other masters (RFC 9568 section 6.4.3).
+
+use super::hear::Said;
+use super::machine::{LAST_SEQUENCE, Phase};
+use super::{Heard, Instance};
+use crate::name::{OWNER, RESIGN};
+use crate::time::Instant;
+use crate::vrrp::announce::Schedule;
+use crate::vrrp::{Action, Faults, Note, Told};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Master {
+    /// When the next advert is due.
+    pub(super) advert_at: Instant,
+    pub(super) announce: Schedule,
+    /// Another one that claims to own the addresses.
+    pub(super) rival: Option<Rival>,
+}
+
+/// A conflict between two owners, from the side of the one with the higher address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rival {
+    /// Until when the other may take to notice us.
+    patience: Instant,
+    /// After which silence it is another conflict.
+    forget: Instant,
+}
+
+impl Instance {
+    /// A master hears another one (RFC 9568 section 6.4.3).
+    pub(super) fn contend(
+        &mut self,
+        mut master: Master,
+        heard: Heard,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) -> Phase {
+        let (from, theirs, ours) = (heard.from, heard.priority, self.priority());
+        if theirs == RESIGN {
+            // One that resigns was master beside us, so hosts may have learned its address.
+            self.stats.pri_zero_rcvd += 1;
+            out.push(self.say(Note::Resigned(from)));
+            self.insist(&mut master, true, now, out);
+            return Phase::Master(master);
+        }
+        let two_owners = theirs == OWNER && ours == OWNER;
+        let source = self.source();
+        if theirs == ours && Some(from) == source {
+            if self.said.first(Said::OUR_ADDRESS) {
+                out.push(self.say(Note::OurAddress(from)));
+            }
+            return Phase::Master(master);
+        }
+        if (theirs, Some(from)) > (ours, source) {
+            out.push(self.say(match (two_owners, theirs == ours) {
+                (true, _) => Note::TwoOwners {
+                    other: from,
+                    yielding: true,
+                },
+                (false, true) => Note::HigherAddress {
+                    from,
+                    priority: ours,
+                },
+                (false, false) => Note::HigherPriority { from, theirs, ours },
+            }));
+            return self.give_way(heard, now, out);
+        }
+        if two_owners {
+            return self.dispute(master, heard, now, out);
+        }
+        out.push(self.say(Note::LowerPriority { from, theirs, ours }));
+        self.insist(&mut master, !self.config.lower_prio_no_advert, now, out);
+        out.push(self.tell(Told::LowerPriority));
+        Phase::Master(master)
+    }
+
+    fn give_way(&mut self, heard: Heard, now: Instant, out: &mut Vec<Action>) -> Phase {
+        if self.config.higher_prio_send_advert {
+            self.advertise(self.priority(), out);
+        }
+        self.heard = Some(heard);
+        self.back_up(Note::Backup, self.interval_of(heard), now, out)
+    }
+
+    /// Tells the other master, and the hosts that may have learned its address. The next advert is an interval later.
+    fn insist(&mut self, master: &mut Master, advert: bool, now: Instant, out: &mut Vec<Action>) {
+        if advert {
+            self.advertise(self.priority(), out);
+            master.advert_at = now + self.config.interval.as_duration();
+        }
+        self.remind(master, now, out);
+        self.insisted = true;
+    }
+
+    /// Tells the hosts again where the addresses are, now and a while later.
+    pub(super) fn remind(&self, master: &mut Master, now: Instant, out: &mut Vec<Action>) {
+        let plan = &self.config.announcing;
+        let repeat = master.announce.lower_priority(plan, now);
+        self.announce(repeat, out);
+    }
+
+    /// Two owners, and our address is the higher one. The other has the time of two adverts and one more interval to give
+    /// way; if it does not, we stop being owner, so that there is one master rather than two.
+    fn dispute(
+        &mut self,
+        mut master: Master,
+        heard: Heard,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) -> Phase {
+        match master.rival.filter(|rival| now <= rival.forget) {
+            Some(rival) if now < rival.patience => Phase::Master(master),
+            Some(_) => {
+                self.lowered = true;
+                out.push(self.say(Note::OwnerLowered(heard.from)));
+                self.give_way(heard, now, out)
+            }
+            None => {
+                let ours = self.config.interval.as_duration();
+                let longer = ours.max(heard.interval.as_duration());
+                let patience = now + ours + longer + longer / 8;
+                master.rival = Some(Rival {
+                    patience,
+                    forget: patience + longer * 3,
+                });
+                out.push(self.say(Note::TwoOwners {
+                    other: heard.from,
+                    yielding: false,
+                }));
+                self.insist(&mut master, true, now, out);
+                Phase::Master(master)
+            }
+        }
+    }
+
+    /// What a master does in time: its advert on an absolute deadline, so that the interval never drifts, then what is
+    /// still to be announced.
+    pub(super) fn tick(
+        &mut self,
+        mut master: Master,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) -> Phase {
+        let interval = self.config.interval.as_duration();
+        if now >= master.advert_at {
+            if self.key.is_some() && self.sequence > LAST_SEQUENCE {
+                return self.back_up(Note::Backup, self.config.interval, now, out);
+            }
+            let by = now.since(master.advert_at);
+            // Others count from our last advert, an interval before this one was due.
+            let patience = interval * u32::from(self.config.down_timer_adverts.max(2) - 1);
+            if by > patience {
+                let yielding = self.config.timer_expired_backup.is_some() || !self.config.preempt;
+                out.push(self.say(Note::Late { by, yielding }));
+                if yielding {
+                    return self.back_up(Note::Backup, self.config.interval, now, out);
+                }
+            }
+            self.advertise(self.priority(), out);
+            let next = master.advert_at + interval;
+            master.advert_at = if next > now { next } else { now + interval };
+            if by > patience {
+                let repeat = master.announce.again(&self.config.announcing, now);
+                self.announce(repeat, out);
+            }
+        }
+        let repeat = master.announce.due(&self.config.announcing, now);
+        self.announce(repeat, out);
+        Phase::Master(master)
+    }
+
+    /// Nobody hears it where the interface itself is gone.
+    pub(super) fn resign(&mut self, out: &mut Vec<Action>) {
+        let mute = Faults::MISSING | Faults::DOWN | Faults::NO_SOURCE;
+        if !self.faults.intersects(mute) {
+            self.advertise(RESIGN, out);
+            out.push(self.say(Note::Resigning));
+        }
+    }
+}
