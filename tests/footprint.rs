@@ -17,6 +17,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 
 use keepalite::time::Instant;
 use keepalite::vrrp::{Action, Datagram, Engine, Event, Interface, State};
+use keepalite::wire::Checksum;
+use keepalite::wire::ah::{self, AhRepr};
+use keepalite::wire::ip::{self, Ipv4Repr};
 
 struct Counting;
 
@@ -45,7 +48,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Two routers beside each other on one host: one stays master, one stays backup.
+/// Three routers beside each other on one host: one stays master, one stays backup, one too with authentication.
 #[test]
 fn a_minute_of_the_steady_state_allocates_nothing() {
     let mut master = made::instance("VI_1");
@@ -53,7 +56,11 @@ fn a_minute_of_the_steady_state_allocates_nothing() {
     made::set(&mut master, "garp_master_refresh 7");
     let mut backup = made::instance("VI_2");
     made::set(&mut backup, "virtual_router_id 2");
-    let mut engine = Engine::new(&made::model(vec![master, backup]), Instant(0));
+    let mut authentic = made::instance("VI_3");
+    made::set(&mut authentic, "virtual_router_id 3");
+    made::set(&mut authentic, "auth_ah secret");
+    let model = made::model(vec![master, backup, authentic]);
+    let mut engine = Engine::new(&model, Instant(0));
     let mut out = Vec::with_capacity(64);
     let eth0 = made::interface("eth0");
     let up = Interface {
@@ -72,6 +79,16 @@ fn a_minute_of_the_steady_state_allocates_nothing() {
         .emit(&mut theirs, instance.pseudo_header(group, 20))
         .expect("fits")
         .len();
+    let key = ah::Key::new(made::password("secret"));
+    let mut sealed = [0; ip::HEADER + ah::LEN + 20];
+    let (_, instance) = engine.iter().nth(2).expect("three of them");
+    let message = &mut sealed[ip::HEADER + ah::LEN..];
+    assert!(
+        instance
+            .advert(200)
+            .emit(message, Checksum::new())
+            .is_some()
+    );
     // What they do in the first seconds is no steady state: one becomes master.
     let mut sent = 0;
     let mut before = 0;
@@ -88,6 +105,14 @@ fn a_minute_of_the_steady_state_allocates_nothing() {
                 header: &[],
                 hops: 255,
                 payload: &theirs[..len],
+            };
+            engine.handle(Event::Datagram(datagram), now, &mut out);
+            seal(&mut sealed, &key, tenth as u32 + 1);
+            let (header, payload) = sealed.split_at(ip::HEADER);
+            let datagram = Datagram {
+                header,
+                payload,
+                ..datagram
             };
             engine.handle(Event::Datagram(datagram), now, &mut out);
         }
@@ -110,9 +135,24 @@ fn a_minute_of_the_steady_state_allocates_nothing() {
         .iter()
         .map(|(_, instance)| instance.state())
         .collect();
-    assert_eq!(states, [State::Master, State::Backup]);
+    assert_eq!(states, [State::Master, State::Backup, State::Backup]);
     assert_eq!(sent, 60, "a minute of adverts");
     let received: u64 = engine.iter().map(|(_, i)| i.stats().advert_rcvd).sum();
-    assert_eq!(received, 70);
+    assert_eq!(received, 140);
     assert_eq!(allocations, 0);
+}
+
+fn seal(packet: &mut [u8], key: &ah::Key, sequence: u32) {
+    let source = [10, 0, 0, 2].into();
+    let header = Ipv4Repr {
+        source,
+        destination: [224, 0, 0, 18].into(),
+        ttl: 255,
+        protocol: ip::AH,
+        identification: 1,
+        payload_len: packet.len() - ip::HEADER,
+    };
+    assert!(header.emit(packet).is_some());
+    let spi = source;
+    assert!(AhRepr { spi, sequence }.seal(packet, key).is_some());
 }

@@ -120,6 +120,14 @@ impl Link {
              ip address add 192.0.2.2/24 dev right
              ip address add fe80::2/64 dev right nodad
              echo 0 > /proc/sys/net/ipv4/neigh/right/locktime");
+        // The kernel drops what is sent before it has taken notice of the carrier (net/core/link_watch.c).
+        let running = |name: &str| {
+            format!(
+                "timeout 5 sh -c 'until ip link show {name} | grep -q \"state UP\"; do sleep 0.01; done'"
+            )
+        };
+        left.sh(&running("left"));
+        right.sh(&running("right"));
         Some(Self { left, right })
     }
 

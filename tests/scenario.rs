@@ -128,7 +128,9 @@ impl Replay {
     }
 
     fn configure(&mut self, line: &str) {
-        if let Some(delay) = line.strip_prefix("vrrp_startup_delay ") {
+        if line == "log_unknown_vrids" {
+            self.model.global.log_unknown_vrids = true;
+        } else if let Some(delay) = line.strip_prefix("vrrp_startup_delay ") {
             self.model.global.startup_delay = Duration::from_secs(delay.parse().expect("seconds"));
         } else if made::tracker(&mut self.model, line) || made::group(&mut self.model, line) {
             // One of the model's, not of an instance.
@@ -224,9 +226,15 @@ impl Replay {
                 Action::Advertise { id, priority } => {
                     (Ok(id), format!("advertise priority {priority}"))
                 }
+                Action::SayStranger(stranger) => {
+                    let now = seconds(self.now);
+                    writeln!(self.text, "< {now} info: {stranger}").expect("memory");
+                    continue;
+                }
                 Action::Acquire(id) => (Ok(id), "acquire".to_owned()),
                 Action::Release(id) => (Ok(id), "release".to_owned()),
                 Action::Announce { id, repeat } => (Ok(id), format!("announce {repeat} times")),
+                Action::AnnounceSource(id) => (Ok(id), "announce its source".to_owned()),
                 Action::Notify {
                     id,
                     state,
@@ -341,7 +349,8 @@ impl Replay {
         let mut interface = Interface {
             name: &name,
             index: (state != "gone").then(|| index(name.as_str())),
-            up: state == "up",
+            // What else is said of one that is gone does not count.
+            up: state != "down",
             v4: None,
             v6: None,
         };

@@ -160,15 +160,15 @@ const SERVICE: Rows = &[
 ];
 
 const FLAG_ROWS: Rows = &[
-    key("hashed", Any, NotYet, |d, a| flag(d, a)),
-    key("ops", Any, NotYet, |d, a| flag(d, a)),
-    key("flag-1", Any, NotYet, |d, a| flag(d, a)),
-    key("flag-2", Any, NotYet, |d, a| flag(d, a)),
-    key("flag-3", Any, NotYet, |d, a| flag(d, a)),
-    key("sh-port", Any, NotYet, |d, a| flag(d, a)),
-    key("sh-fallback", Any, NotYet, |d, a| flag(d, a)),
-    key("mh-port", Any, NotYet, |d, a| flag(d, a)),
-    key("mh-fallback", Any, NotYet, |d, a| flag(d, a)),
+    key("hashed", Any, NotYet, flag),
+    key("ops", Any, NotYet, flag),
+    key("flag-1", Any, NotYet, flag),
+    key("flag-2", Any, NotYet, flag),
+    key("flag-3", Any, NotYet, flag),
+    key("sh-port", Any, NotYet, flag),
+    key("sh-fallback", Any, NotYet, flag),
+    key("mh-port", Any, NotYet, flag),
+    key("mh-fallback", Any, NotYet, flag),
 ];
 
 const POOL: Rows = &[

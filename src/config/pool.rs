@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use super::checks::{CheckerDraft, PaceDraft};
+use super::checks::{CheckerDraft, Kind, PaceDraft};
 use super::diag::{Diags, Span};
 use super::lvs::{RealDraft, VirtualDraft};
 use crate::model::lvs::{
@@ -303,9 +303,20 @@ fn checker(
     outer: PaceDraft,
     log_all: bool,
 ) -> Option<Checker> {
-    let pace = draft.pace.or(outer);
-    let interval = pace.interval.unwrap_or(Duration::from_secs(60));
+    let mut pace = draft.pace.or(outer);
     let kind = draft.kind;
+    match kind {
+        // These are told of changes: nothing is repeated and nothing connects.
+        Kind::File | Kind::Bfd => {
+            pace = PaceDraft {
+                alpha: pace.alpha,
+                ..PaceDraft::default()
+            }
+        }
+        Kind::Misc => pace.timeout = None,
+        _ => {}
+    }
+    let interval = pace.interval.unwrap_or(Duration::from_secs(60));
     Some(Checker {
         target: Target {
             ip: draft.ip.unwrap_or(ip),

@@ -12,9 +12,9 @@ const DEEPEST: usize = 32;
 /// Includes that are followed altogether: a few files that include each other twice make millions.
 const MOST_INCLUDES: usize = 10_000;
 /// Lines that a configuration may amount to, so that a mistyped sequence does not take all memory.
-pub(super) const MOST_LINES: usize = 2_000_000;
+pub(super) const MOST_LINES: usize = 300_000;
 /// Likewise bytes of lines that do not stand in a file as they are.
-const MOST_MADE: usize = 128 << 20;
+const MOST_MADE: usize = 32 << 20;
 
 /// Which missing includes are errors: `include_check` and the letters of `includer` and its kin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

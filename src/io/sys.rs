@@ -34,13 +34,9 @@ fn check<T: PartialOrd + Default>(answer: T) -> io::Result<T> {
 /// The time since boot, without the time asleep, in microseconds (`CLOCK_MONOTONIC`).
 #[must_use]
 pub fn monotonic() -> Instant {
-    // SAFETY: zeroes are a valid timespec, which has more fields than two where 32-bit musl is big-endian. The pointer is
-    // to it; this clock exists on every Linux, so that it cannot fail.
-    let time = unsafe {
-        let mut time: libc::timespec = core::mem::zeroed();
-        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time);
-        time
-    };
+    let mut time = libc::timespec::default();
+    // SAFETY: the pointer is to a timespec of ours; this clock exists on every Linux, so that it cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     Instant(
@@ -166,13 +162,15 @@ pub fn epoll_control(
 /// # Errors
 /// As timerfd_settime(2).
 pub fn set_timer(timer: BorrowedFd<'_>, at: Option<Instant>) -> io::Result<()> {
-    // SAFETY: zeroes are a valid itimerspec.
-    let mut spec: libc::itimerspec = unsafe { core::mem::zeroed() };
+    let mut spec = libc::itimerspec {
+        it_interval: libc::timespec::default(),
+        it_value: libc::timespec::default(),
+    };
     if let Some(Instant(micros)) = at {
         // All zeroes would stop it, and an instant in the past fires at once.
         let micros = micros.max(1);
-        spec.it_value.tv_sec =
-            libc::time_t::try_from(micros / 1_000_000).unwrap_or(libc::time_t::MAX);
+        // 68 years are as far as a libc with seconds of 32 bits can look.
+        spec.it_value.tv_sec = i32::try_from(micros / 1_000_000).unwrap_or(i32::MAX).into();
         spec.it_value.tv_nsec =
             libc::c_long::try_from(micros % 1_000_000 * 1000).unwrap_or_default();
     }

@@ -20,12 +20,13 @@ use super::world::World;
 use crate::error::Chain;
 use crate::io::address::{self, Key};
 use crate::io::frame::FrameSocket;
+use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
 use crate::model::Model;
-use crate::name::{Ifindex, Mac, Priority};
+use crate::name::{IfName, Ifindex, Priority};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, GroupId, Id, Told};
+use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
@@ -304,6 +305,12 @@ impl Router {
                 Action::Announce { id, repeat } => {
                     self.work.push_back(Work::Announce { id, repeat })
                 }
+                Action::AnnounceSource(id) => self.announce_source(id),
+                Action::SayStranger(stranger) => {
+                    let link = self.world.link(stranger.ifindex);
+                    let on = link.map_or_else(IfName::default, |link| link.name.clone());
+                    log::info!("{on}: {stranger}");
+                }
                 Action::Notify {
                     id,
                     state,
@@ -421,36 +428,37 @@ impl Router {
         let Some(instance) = self.engine.get(id) else {
             return;
         };
-        let now = now();
-        let config = instance.config();
-        let mut by_link: BTreeMap<(Ifindex, Mac, bool), Vec<IpAddr>> = BTreeMap::new();
+        let mut by_link: BTreeMap<(Ifindex, bool), Vec<IpAddr>> = BTreeMap::new();
         for (link, address) in self.desired.places(instance, &self.world) {
-            let deaf = link.is_loopback() || link.is_noarp();
-            if let Some(mac) = link.mac.filter(|_| !deaf) {
-                let burst = (link.index, mac, address.ip.is_ipv6());
-                by_link.entry(burst).or_default().push(address.ip);
-            }
+            let set = (link.index, address.ip.is_ipv6());
+            by_link.entry(set).or_default().push(address.ip);
         }
-        for ((ifindex, mac, v6), ips) in by_link {
-            let pace = if v6 {
-                config.announcing.na_pace
-            } else {
-                config.announcing.arp_pace
-            };
-            let router = v6 && forwards(&self.world, ifindex);
-            self.announcer.push(
-                Burst {
-                    id,
-                    ifindex,
-                    mac,
-                    router,
-                    ips,
-                    repeat,
-                    pace,
-                },
-                now,
-            );
+        let now = now();
+        for ((ifindex, _), ips) in by_link {
+            let burst = burst(instance, &self.world, ifindex, ips, repeat);
+            burst
+                .into_iter()
+                .for_each(|burst| self.announcer.push(burst, now));
         }
+        self.announcer.send(now);
+    }
+
+    /// The same for the address that its adverts come from, once.
+    fn announce_source(&mut self, id: Id) {
+        let instance = self.engine.get(id);
+        let burst = instance.and_then(|instance| {
+            burst(
+                instance,
+                &self.world,
+                instance.ifindex()?,
+                vec![instance.source()?],
+                1,
+            )
+        });
+        let now = now();
+        burst
+            .into_iter()
+            .for_each(|burst| self.announcer.push(burst, now));
         self.announcer.send(now);
     }
 
@@ -492,11 +500,39 @@ impl Router {
     }
 }
 
-/// Whether this host forwards IPv6 packets that come in by an interface, as a neighbour advertisement tells.
-fn forwards(world: &World, ifindex: Ifindex) -> bool {
-    let Some(link) = world.link(ifindex) else {
-        return false;
+/// Announcements of addresses of one family on one link; none where nobody resolves addresses.
+fn burst(
+    instance: &Instance,
+    world: &World,
+    ifindex: Ifindex,
+    ips: Vec<IpAddr>,
+    repeat: u32,
+) -> Option<Burst> {
+    let link = world.link(ifindex)?;
+    let mac = link
+        .mac
+        .filter(|_| !link.is_loopback() && !link.is_noarp())?;
+    let v6 = ips.first()?.is_ipv6();
+    let announcing = &instance.config().announcing;
+    let pace = if v6 {
+        announcing.na_pace
+    } else {
+        announcing.arp_pace
     };
+    let router = v6 && forwards(link);
+    Some(Burst {
+        id: instance.id(),
+        ifindex,
+        mac,
+        router,
+        ips,
+        repeat,
+        pace,
+    })
+}
+
+/// Whether this host forwards IPv6 packets that come in by a link, as a neighbour advertisement tells.
+fn forwards(link: &Link) -> bool {
     let path = format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name);
     std::fs::read_to_string(path).is_ok_and(|value| value.trim() == "1")
 }

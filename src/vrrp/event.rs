@@ -1,5 +1,6 @@
 //! What an engine hears and what it asks for, as plain values.
 
+use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Note;
@@ -136,6 +137,9 @@ pub enum Action {
         /// Packets per address.
         repeat: u32,
     },
+    /// Send one gratuitous ARP or neighbour advertisement for the address that its adverts come from: unicast peers may
+    /// have forgotten it in a long silence.
+    AnnounceSource(Id),
     /// Tell the world: scripts, FIFO, mail.
     Notify {
         /// Of which virtual router.
@@ -159,6 +163,26 @@ pub enum Action {
         /// What there is to say.
         note: Note,
     },
+    /// Write a line into the log about an advert that is for none of ours, `log_unknown_vrids`.
+    SayStranger(Stranger),
+}
+
+/// An advert for a virtual router that is none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    /// Where it came in.
+    pub ifindex: Ifindex,
+    /// Who sent it.
+    pub from: IpAddr,
+    /// Its virtual router identifier, 0 to 255.
+    pub vrid: u8,
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, vrid, .. } = self;
+        write!(f, "Unknown VRID({vrid}) in an advert from {from}")
+    }
 }
 
 /// State of a virtual router, with keepalived's numbers.

@@ -7,6 +7,8 @@
 //!
 //! - An [`Event::Interface`] for every name of [`Engine::interfaces`], at start and whenever something about it changes,
 //!   also for one that does not exist (`index: None`). No virtual router starts before all of its interfaces are known.
+//! - An [`Event::Tracked`] for every result of a tracker that is another one than before. Who tracks something that would
+//!   be a fault does not start before its first result.
 //! - Datagrams that have already come in go before an [`Event::Deadline`], so that a process that slept does not take over
 //!   from a master that spoke meanwhile. An early deadline is harmless.
 //! - After the actions of a [`reload`](Engine::reload) are carried out: [`Engine::forget_removed`].
@@ -23,7 +25,8 @@ mod sync;
 mod track;
 
 pub use event::{
-    Action, Datagram, Event, GroupId, Id, Interface, Reading, State, Told, Tracked, TrackerKind,
+    Action, Datagram, Event, GroupId, Id, Interface, Reading, State, Stranger, Told, Tracked,
+    TrackerKind,
 };
 pub use instance::{Heard, Instance};
 pub use note::Note;
@@ -57,7 +60,9 @@ pub struct Engine {
     /// When `vrrp_startup_delay` ends; until then nobody starts.
     start_at: Option<Instant>,
     stopped: bool,
+    log_unknown_vrids: bool,
     unknown_vrids: u64,
+    stranger: Option<Stranger>,
 }
 
 /// What an advert is known by.
@@ -85,7 +90,9 @@ impl Engine {
             next: 0,
             start_at: (!delay.is_zero()).then(|| now + delay),
             stopped: false,
+            log_unknown_vrids: model.global.log_unknown_vrids,
             unknown_vrids: 0,
+            stranger: None,
         };
         for config in &model.instances {
             engine.add(config, now);
@@ -100,7 +107,7 @@ impl Engine {
         self.instances.push(Instance::new(id, config, now));
     }
 
-    /// The names of the interfaces that the caller has to tell about.
+    /// The names of the interfaces that the caller has to tell about; a name may come several times.
     pub fn interfaces(&self) -> impl Iterator<Item = &IfName> {
         self.instances.iter().flat_map(needs)
     }
@@ -114,7 +121,7 @@ impl Engine {
             Event::Deadline => self.tick(now, out),
             Event::Datagram(datagram) => match self.addressee(&datagram) {
                 Some(instance) => instance.receive(&datagram, now, out),
-                None => self.unknown_vrids = self.unknown_vrids.saturating_add(1),
+                None => self.strange(&datagram, out),
             },
             Event::Interface(interface) => self.learn(interface, now, out),
             Event::Tracked(tracked) => {
@@ -136,10 +143,30 @@ impl Engine {
 
     fn stop(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.stopped = true;
+        self.start_at = None;
+        let first = out.len();
         for instance in &mut self.instances {
             instance.step(Input::Stop(Told::Stop), now, out);
         }
+        // All others hear at once that we resign, before the work of taking everything away begins.
+        if let Some(actions) = out.get_mut(first..) {
+            actions.sort_by_key(|action| !matches!(action, Action::Advertise { .. }));
+        }
         out.extend(self.groups.iter().map(|group| group.tell(Told::Stop)));
+    }
+
+    /// Counts an advert for a virtual router that is none of ours; says so once until another one is heard of.
+    fn strange(&mut self, datagram: &Datagram<'_>, out: &mut Vec<Action>) {
+        self.unknown_vrids = self.unknown_vrids.saturating_add(1);
+        let stranger = datagram.message().get(1).map(|vrid| Stranger {
+            ifindex: datagram.ifindex,
+            from: datagram.source,
+            vrid: *vrid,
+        });
+        if self.log_unknown_vrids && stranger != self.stranger {
+            self.stranger = stranger;
+            out.extend(stranger.map(Action::SayStranger));
+        }
     }
 
     fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
@@ -264,6 +291,7 @@ impl Engine {
                 None => self.add(config, now),
             }
         }
+        self.log_unknown_vrids = model.global.log_unknown_vrids;
         self.join(model);
         self.observe(|_| true, now, out);
         self.settle(now, out);

@@ -4,7 +4,7 @@ use super::instance::Input;
 use super::link::Links;
 use super::track::{Bearing, Faults, Trackers, bearing};
 use super::{Action, Instance, TrackerKind};
-use crate::model::Weight;
+use crate::model::{Peering, Weight};
 use crate::name::IfName;
 use crate::time::Instant;
 
@@ -47,6 +47,16 @@ pub(super) fn observe(instance: &mut Instance, world: &World, now: Instant, out:
             sum.faults.add(Faults::NO_SOURCE);
         }
     }
+    if let Peering::Unicast {
+        peers,
+        fault_without_peer: true,
+        ..
+    } = &config.peering
+    {
+        if peers.is_empty() {
+            sum.faults.add(Faults::NO_PEER);
+        }
+    }
     let must_be_up = Weight::default();
     for device in instance.devices() {
         sum.interface(world, device, must_be_up);
@@ -70,7 +80,7 @@ pub(super) fn observe(instance: &mut Instance, world: &World, now: Instant, out:
     instance.ifindex = index;
     instance.local = local;
     instance.known = sum.known;
-    instance.faults = sum.faults | instance.faults.of_group();
+    instance.faults = sum.faults;
     instance.weigh(sum.weights, now, out);
     if instance.group().is_none() {
         instance.follow_faults(sum.known, now, out);

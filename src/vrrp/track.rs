@@ -28,8 +28,10 @@ impl Faults {
     pub const PROCESS: Self = Self(1 << 6);
     /// Another member of its sync group has a fault.
     pub const GROUP: Self = Self(1 << 7);
+    /// Unicast without a peer, `unicast_fault_no_peer`.
+    pub const NO_PEER: Self = Self(1 << 8);
 
-    const SENTENCES: [(Self, &str); 8] = [
+    const SENTENCES: [(Self, &str); 9] = [
         (Self::MISSING, "its interface does not exist"),
         (Self::DOWN, "its interface is down"),
         (Self::NO_SOURCE, "its interface has no address to send from"),
@@ -38,6 +40,7 @@ impl Faults {
         (Self::FILE, "a tracked file says so"),
         (Self::PROCESS, "a tracked process is missing"),
         (Self::GROUP, "another member of its sync group is in fault"),
+        (Self::NO_PEER, "it has no unicast_peer"),
     ];
 
     /// Nothing is missing.
@@ -65,11 +68,6 @@ impl Faults {
     /// Its own ones: not those of the other members of its sync group.
     pub(super) const fn own(self) -> Self {
         Self(self.0 & !Self::GROUP.0)
-    }
-
-    /// That of the other members.
-    pub(super) const fn of_group(self) -> Self {
-        Self(self.0 & Self::GROUP.0)
     }
 }
 

@@ -126,6 +126,14 @@ pub(crate) fn set(instance: &mut Instance, line: &str) {
             instance.source = Some(value.parse().expect("an address"));
         }
         "unicast_peer" => instance.peering = unicast(list().map(peer).collect()),
+        "unicast_fault_no_peer" => {
+            if let Peering::Unicast {
+                fault_without_peer, ..
+            } = &mut instance.peering
+            {
+                *fault_without_peer = true;
+            }
+        }
         "unicast_peer_unchecked" => {
             instance.peering = unicast(list().map(peer).collect());
             if let Peering::Unicast { check_source, .. } = &mut instance.peering {

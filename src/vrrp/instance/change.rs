@@ -16,14 +16,16 @@ impl Instance {
         if old == new {
             return;
         }
-        if let Phase::Backup(mut backup) = self.phase {
-            backup.down_at = (backup.down_at - skew + self.skew(backup.interval)).max(now);
-            self.phase = Phase::Backup(backup);
+        match self.phase {
+            Phase::Init | Phase::Fault => return,
+            Phase::Backup(mut backup) => {
+                backup.down_at = (backup.down_at - skew + self.skew(backup.interval)).max(now);
+                self.phase = Phase::Backup(backup);
+            }
+            Phase::Master(_) => {}
         }
-        if self.phase != Phase::Init {
-            out.push(self.say(Note::Priority { old, new }));
-            out.push(self.tell(Told::PriorityChanged));
-        }
+        out.push(self.say(Note::Priority { old, new }));
+        out.push(self.tell(Told::PriorityChanged));
     }
 
     /// A reload changed its configuration; state, timers and counters stay.

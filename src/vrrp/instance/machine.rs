@@ -17,6 +17,7 @@ use super::backup::Backup;
 use super::hear::Said;
 use super::master::Master;
 use super::{Heard, Instance, claims};
+use crate::model::Peering;
 use crate::name::{Priority, RESIGN};
 use crate::time::{Centis, Instant};
 use crate::vrrp::announce::Schedule;
@@ -134,6 +135,9 @@ impl Instance {
     /// switch to forward again.
     fn recover(&mut self, now: Instant, out: &mut Vec<Action>) -> Phase {
         let interval = self.config.interval;
+        if matches!(self.config.peering, Peering::Unicast { .. }) {
+            out.push(Action::AnnounceSource(self.id));
+        }
         match self.back_up(Note::Backup, interval, now, out) {
             Phase::Backup(backup) if self.claims() => Phase::Backup(Backup {
                 down_at: now + interval.as_duration() + self.skew(interval),

@@ -135,36 +135,38 @@ impl Instance {
 
     /// What a master does in time: its advert on an absolute deadline, so that the interval never drifts, then what is
     /// still to be announced.
+    ///
+    /// One that slept for longer than others wait may no longer be the only master. With `nopreempt` or
+    /// `timer_expired_backup` it gives way and listens first. Otherwise it would take its place back anyway, so it stays
+    /// master, advertises at once, and tells the hosts again where the addresses are, for another one may have told them
+    /// something else meanwhile.
     pub(super) fn tick(
         &mut self,
         mut master: Master,
         now: Instant,
         out: &mut Vec<Action>,
     ) -> Phase {
-        let interval = self.config.interval.as_duration();
+        let plan = &self.config.announcing;
+        let mut repeat = master.announce.due(plan, now);
         if now >= master.advert_at {
             if self.key.is_some() && self.sequence > LAST_SEQUENCE {
                 return self.back_up(Note::Backup, self.config.interval, now, out);
             }
+            let interval = self.config.interval.as_duration();
             let by = now.since(master.advert_at);
             // Others count from our last advert, an interval before this one was due.
-            let patience = interval * u32::from(self.config.down_timer_adverts.max(2) - 1);
-            if by > patience {
+            if by > interval * u32::from(self.config.down_timer_adverts.max(2) - 1) {
                 let yielding = self.config.timer_expired_backup.is_some() || !self.config.preempt;
                 out.push(self.say(Note::Late { by, yielding }));
                 if yielding {
                     return self.back_up(Note::Backup, self.config.interval, now, out);
                 }
+                repeat = repeat.max(master.announce.again(plan, now));
             }
-            self.advertise(self.priority(), out);
             let next = master.advert_at + interval;
             master.advert_at = if next > now { next } else { now + interval };
-            if by > patience {
-                let repeat = master.announce.again(&self.config.announcing, now);
-                self.announce(repeat, out);
-            }
+            self.advertise(self.priority(), out);
         }
-        let repeat = master.announce.due(&self.config.announcing, now);
         self.announce(repeat, out);
         Phase::Master(master)
     }
