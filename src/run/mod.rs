@@ -107,7 +107,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
     settle_console(options);
     let exit = if options.single {
         enter_namespace(options, &loaded.model.global)?;
-        wait(vrrp(options, loaded, signals))
+        wait(vrrp(options, loaded.into_model(), signals))
     } else {
         drop(loaded);
         let reload = || {
@@ -133,7 +133,7 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     let _pid_file = take_pid_file(&path)?;
     enter_namespace(options, &loaded.model.global)?;
     match role {
-        Role::Vrrp => Ok(wait(vrrp(options, loaded, signals))),
+        Role::Vrrp => Ok(wait(vrrp(options, loaded.into_model(), signals))),
         Role::Checkers => {
             log::error!("this build has no health checkers");
             Err(Exit::Fatal)
@@ -142,14 +142,14 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
 }
 
 /// Runs the virtual routers of a configuration until a signal stops it.
-async fn vrrp(options: &Options, loaded: Loaded, signals: &mut Signals) -> Exit {
+async fn vrrp(options: &Options, model: Box<Model>, signals: &mut Signals) -> Exit {
     let reader = if options.single {
         Reader::First
     } else {
         Reader::Child
     };
-    let again = || configuration::reload(options, reader).map(|loaded| loaded.model);
-    drive::vrrp(loaded.model, signals, options.dont_release_vrrp, again).await
+    let again = || configuration::reload(options, reader).map(Loaded::into_model);
+    drive::vrrp(model, signals, options.dont_release_vrrp, again).await
 }
 
 fn wait(main: impl Future<Output = Exit>) -> Exit {

@@ -23,7 +23,7 @@ use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
-use crate::model::Model;
+use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::time::Instant;
 use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told};
@@ -42,7 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Everything that the VRRP process is.
 pub struct Router {
-    model: Model,
+    /// All that is still needed of the configuration: the engine has the virtual routers.
+    global: Global,
     engine: Engine,
     world: World,
     netlink: Netlink,
@@ -82,14 +83,14 @@ impl Router {
     ///
     /// # Errors
     /// A socket that nothing can be done without.
-    pub fn start(model: Model) -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn start(model: &Model) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
         let world = World::read(&mut netlink)?;
         let mut router = Self {
-            engine: Engine::new(&model, now()),
-            desired: Desired::of(&model),
+            engine: Engine::new(model, now()),
+            desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
@@ -99,7 +100,7 @@ impl Router {
             work: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
-            model,
+            global: model.global.clone(),
             world,
             netlink,
         };
@@ -120,10 +121,10 @@ impl Router {
         self.ours = left.map(address::Assignment::key).collect();
     }
 
-    /// The model that is in force.
+    /// The global settings that are in force.
     #[must_use]
-    pub const fn model(&self) -> &Model {
-        &self.model
+    pub const fn global(&self) -> &Global {
+        &self.global
     }
 
     /// The engine, to look at.
@@ -261,7 +262,7 @@ impl Router {
             let mut interface = self.world.interface(name, self.desired.virtual_ones());
             if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
-                let (engine, global) = (&self.engine, &self.model.global);
+                let (engine, global) = (&self.engine, &self.global);
                 interface.up = self.sockets.prepare(name, index, engine, global, now);
             }
             self.happened(Event::Interface(interface), now);
@@ -274,7 +275,8 @@ impl Router {
         });
     }
 
-    /// An address may be missing, or may be addable now.
+    /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
+    /// difference is taken of everything.
     fn again(&mut self) {
         if !self.work.contains(&Work::Reconcile) {
             self.work.push_back(Work::Reconcile);
@@ -297,10 +299,10 @@ impl Router {
                         self.sockets.advertise(instance, priority);
                     }
                 }
-                Action::Acquire(_) => self.work.push_back(Work::Reconcile),
+                Action::Acquire(_) => self.again(),
                 Action::Release(id) => {
                     self.announcer.cancel(id);
-                    self.work.push_back(Work::Reconcile);
+                    self.again();
                 }
                 Action::Announce { id, repeat } => {
                     self.work.push_back(Work::Announce { id, repeat })
@@ -463,14 +465,14 @@ impl Router {
     }
 
     /// Carries out another configuration: what did not change does not notice.
-    pub fn reload(&mut self, model: Model) {
+    pub fn reload(&mut self, model: &Model) {
         let mut actions = core::mem::take(&mut self.actions);
-        self.engine.reload(&model, now(), &mut actions);
+        self.engine.reload(model, now(), &mut actions);
         self.carry_out(&mut actions);
         self.actions = actions;
-        self.desired = Desired::of(&model);
+        self.desired = Desired::of(model);
         self.notifier.reload(&model.global);
-        self.model = model;
+        self.global = model.global.clone();
         self.refused.clear();
         self.look_around();
         self.again();
@@ -495,7 +497,7 @@ impl Router {
     }
 
     /// Waits for the scripts that were told of the stop, for a second at the most.
-    pub async fn farewell(self) {
+    pub async fn farewell(&mut self) {
         self.notifier.farewell().await;
     }
 }
