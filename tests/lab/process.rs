@@ -62,6 +62,11 @@ impl Process {
         String::from_utf8_lossy(&text).into_owned()
     }
 
+    /// The directory of the file to which it says everything.
+    pub(crate) fn output_directory(&self) -> &Path {
+        self.output.parent().unwrap_or(Path::new("/"))
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill_process(pid(self.id())?, signal)?)

@@ -19,6 +19,7 @@ impl Said {
     const OTHER_CHECKSUM: u8 = 26;
     pub(super) const OUR_ADDRESS: u8 = 27;
     pub(super) const DISCARDING: u8 = 28;
+    pub(super) const RESIGNED: u8 = 29;
 
     /// Whether this is the first time.
     pub(super) const fn first(&mut self, kind: u8) -> bool {

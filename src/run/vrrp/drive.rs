@@ -7,17 +7,17 @@ use std::io;
 
 use smol::future;
 
-use super::reactor::{now, sleep_until};
 use super::report::{Clock, Report};
 use super::router::Router;
-use super::signal::{Signal, Signals};
 use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
+use crate::run::reactor::{now, sleep_until};
+use crate::run::signal::{Signal, Signals};
 
 /// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
 /// `None` after having said why not. With `keep`, addresses stay where they are at the end.
-pub async fn vrrp(
+pub async fn drive(
     model: Box<Model>,
     signals: &mut Signals,
     keep: bool,
@@ -46,6 +46,10 @@ pub async fn vrrp(
                 Ok(())
             }
             Ok(Happening::Change) => router.observe(),
+            Ok(Happening::Finding) => {
+                router.learn();
+                Ok(())
+            }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
                 if let Some(model) = reload() {
@@ -65,7 +69,12 @@ pub async fn vrrp(
         }
     };
     router.stop(keep);
-    router.farewell().await;
+    // The end of a script is a signal too.
+    let deaf = async {
+        while signals.next().await.is_ok() {}
+        core::future::pending().await
+    };
+    future::or(router.farewell(), deaf).await;
     exit
 }
 
@@ -95,6 +104,8 @@ enum Happening<S> {
     Advert(usize),
     /// The kernel announces a change of links or addresses.
     Change,
+    /// Something that is tracked has changed.
+    Finding,
     /// Somebody sent a signal.
     Signal(S),
 }
@@ -116,6 +127,9 @@ async fn happening<S>(
         }
         if router.monitor().poll_readable(context)?.is_ready() {
             return Poll::Ready(Ok(Happening::Change));
+        }
+        if router.trackers().poll_news(context).is_ready() {
+            return Poll::Ready(Ok(Happening::Finding));
         }
         match due.as_mut().as_pin_mut().map(|due| due.poll(context)) {
             Some(Poll::Ready(())) => Poll::Ready(Ok(Happening::Due)),

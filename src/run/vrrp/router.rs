@@ -13,9 +13,9 @@ use std::io;
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
 use super::notifier::Notifier;
-use super::reactor::{Source, now};
 use super::reconcile::{self, Step};
 use super::sockets::Sockets;
+use super::trackers::Trackers;
 use super::world::World;
 use crate::error::Chain;
 use crate::io::address::{self, Key};
@@ -25,8 +25,9 @@ use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
 use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
+use crate::run::reactor::{Source, now};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told};
+use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told, Tracked};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
@@ -51,6 +52,7 @@ pub struct Router {
     sockets: Sockets,
     announcer: Announcer,
     notifier: Notifier,
+    trackers: Trackers,
     desired: Desired,
     /// Addresses that we put there, now or before a crash.
     ours: BTreeSet<Key>,
@@ -92,6 +94,7 @@ impl Router {
             engine: Engine::new(model, now()),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
+            trackers: Trackers::new(model),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
@@ -148,6 +151,12 @@ impl Router {
     #[must_use]
     pub const fn sockets(&self) -> &Sockets {
         &self.sockets
+    }
+
+    /// What is tracked, and what has been found out about it.
+    #[must_use]
+    pub const fn trackers(&self) -> &Trackers {
+        &self.trackers
     }
 
     /// When [`Self::tick`] has something to do: at once while there is work.
@@ -234,6 +243,20 @@ impl Router {
         Ok(())
     }
 
+    /// Scripts, files or processes that are tracked have changed.
+    pub fn learn(&mut self) {
+        let now = now();
+        while let Some(found) = self.trackers.take() {
+            let tracked = Tracked {
+                kind: found.kind,
+                name: &found.name,
+                reading: found.reading,
+            };
+            self.happened(Event::Tracked(tracked), now);
+        }
+        self.work();
+    }
+
     /// Takes in what the kernel has announced. After a request of ours its effects are among it.
     fn drain(&mut self) -> io::Result<()> {
         let mut changes = core::mem::take(&mut self.changes);
@@ -267,12 +290,27 @@ impl Router {
             }
             self.happened(Event::Interface(interface), now);
         }
+        self.tell_sources(now);
         let world = &self.world;
         self.sockets.keep(|index| {
             world
                 .link(index)
                 .is_some_and(|link| names.contains(&link.name))
         });
+    }
+
+    /// Tells the engine whether the source addresses that were asked for by name (`track_src_ip`) are on this host.
+    fn tell_sources(&mut self, now: Instant) {
+        let configs = self.engine.iter().map(|(_, instance)| instance.config());
+        let tracked = configs.filter(|config| config.track_source);
+        let sources: Vec<_> = tracked.filter_map(|i| i.source).collect();
+        for address in sources {
+            let here = self
+                .world
+                .addresses()
+                .any(|there| there.ip == address && !there.is_tentative());
+            self.happened(Event::Source { address, here }, now);
+        }
     }
 
     /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
@@ -472,6 +510,7 @@ impl Router {
         self.actions = actions;
         self.desired = Desired::of(model);
         self.notifier.reload(&model.global);
+        self.trackers.reload(model);
         self.global = model.global.clone();
         self.refused.clear();
         self.look_around();
@@ -484,6 +523,7 @@ impl Router {
 
     /// Resigns, and takes everything away that is ours unless it is to be kept.
     pub fn stop(&mut self, keep: bool) {
+        self.trackers.stop();
         self.happened(Event::Stop, now());
         if keep {
             self.work.retain(|work| *work != Work::Reconcile);

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use smol::Task;
 
-use super::fifo::{self, Fifo};
-use super::scripts::{Job, Runner};
 use crate::model::{self, Command, Global, Notify, User};
 use crate::name::Priority;
+use crate::run::fifo::{self, Fifo};
+use crate::run::scripts::{Job, Runner};
 use crate::vrrp::{Group, GroupId, Id, Instance, State, Told};
 
 /// How long the scripts that are told of the stop may take.

@@ -1,0 +1,14 @@
+//! The VRRP process: its engine's decisions carried out on this host.
+
+pub mod addresses;
+pub mod announcer;
+pub mod drive;
+pub mod notifier;
+pub mod reconcile;
+pub mod report;
+pub mod router;
+pub mod sockets;
+pub mod trackers;
+pub mod world;
+
+pub use drive::drive;
