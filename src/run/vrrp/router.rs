@@ -23,7 +23,7 @@ use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
-use crate::model::Model;
+use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
 use crate::time::Instant;
@@ -43,7 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Everything that the VRRP process is.
 pub struct Router {
-    model: Model,
+    /// All that is still needed of the configuration: the engine has the virtual routers.
+    global: Global,
     engine: Engine,
     world: World,
     netlink: Netlink,
@@ -84,16 +85,16 @@ impl Router {
     ///
     /// # Errors
     /// A socket that nothing can be done without.
-    pub fn start(model: Model) -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn start(model: &Model) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
         let world = World::read(&mut netlink)?;
         let mut router = Self {
-            engine: Engine::new(&model, now()),
-            desired: Desired::of(&model),
+            engine: Engine::new(model, now()),
+            desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
-            trackers: Trackers::new(&model),
+            trackers: Trackers::new(model),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
@@ -102,7 +103,7 @@ impl Router {
             work: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
-            model,
+            global: model.global.clone(),
             world,
             netlink,
         };
@@ -123,10 +124,10 @@ impl Router {
         self.ours = left.map(address::Assignment::key).collect();
     }
 
-    /// The model that is in force.
+    /// The global settings that are in force.
     #[must_use]
-    pub const fn model(&self) -> &Model {
-        &self.model
+    pub const fn global(&self) -> &Global {
+        &self.global
     }
 
     /// The engine, to look at.
@@ -284,7 +285,7 @@ impl Router {
             let mut interface = self.world.interface(name, self.desired.virtual_ones());
             if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
-                let (engine, global) = (&self.engine, &self.model.global);
+                let (engine, global) = (&self.engine, &self.global);
                 interface.up = self.sockets.prepare(name, index, engine, global, now);
             }
             self.happened(Event::Interface(interface), now);
@@ -300,7 +301,8 @@ impl Router {
 
     /// Tells the engine whether the source addresses that were asked for by name (`track_src_ip`) are on this host.
     fn tell_sources(&mut self, now: Instant) {
-        let tracked = self.model.instances.iter().filter(|i| i.track_source);
+        let configs = self.engine.iter().map(|(_, instance)| instance.config());
+        let tracked = configs.filter(|config| config.track_source);
         let sources: Vec<_> = tracked.filter_map(|i| i.source).collect();
         for address in sources {
             let here = self
@@ -311,7 +313,8 @@ impl Router {
         }
     }
 
-    /// An address may be missing, or may be addable now.
+    /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
+    /// difference is taken of everything.
     fn again(&mut self) {
         if !self.work.contains(&Work::Reconcile) {
             self.work.push_back(Work::Reconcile);
@@ -334,10 +337,10 @@ impl Router {
                         self.sockets.advertise(instance, priority);
                     }
                 }
-                Action::Acquire(_) => self.work.push_back(Work::Reconcile),
+                Action::Acquire(_) => self.again(),
                 Action::Release(id) => {
                     self.announcer.cancel(id);
-                    self.work.push_back(Work::Reconcile);
+                    self.again();
                 }
                 Action::Announce { id, repeat } => {
                     self.work.push_back(Work::Announce { id, repeat })
@@ -509,15 +512,15 @@ impl Router {
     }
 
     /// Carries out another configuration: what did not change does not notice.
-    pub fn reload(&mut self, model: Model) {
+    pub fn reload(&mut self, model: &Model) {
         let mut actions = core::mem::take(&mut self.actions);
-        self.engine.reload(&model, now(), &mut actions);
+        self.engine.reload(model, now(), &mut actions);
         self.carry_out(&mut actions);
         self.actions = actions;
-        self.desired = Desired::of(&model);
+        self.desired = Desired::of(model);
         self.notifier.reload(&model.global);
-        self.trackers.reload(&model);
-        self.model = model;
+        self.trackers.reload(model);
+        self.global = model.global.clone();
         self.refused.clear();
         self.look_around();
         self.again();
@@ -543,7 +546,7 @@ impl Router {
     }
 
     /// Waits for the scripts that were told of the stop, for a second at the most.
-    pub async fn farewell(self) {
+    pub async fn farewell(&mut self) {
         self.notifier.farewell().await;
     }
 }
