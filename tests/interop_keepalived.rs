@@ -217,7 +217,15 @@ impl Lan {
     fn wire_is_clean(&self) {
         let frames = self.capture.frames(0);
         for frame in &frames {
-            if let Seen::Advert { destination, .. } = frame.seen {
+            if let Seen::Advert {
+                source,
+                destination,
+                ..
+            } = frame.seen
+            {
+                let link_local =
+                    matches!(source, IpAddr::V6(source) if source.is_unicast_link_local());
+                assert_eq!(link_local, source.is_ipv6(), "{frame:?}");
                 let (mac, ttl): (&[u8], _) = match destination {
                     IpAddr::V4(_) => (&[0x01, 0x00, 0x5e, 0, 0, 0x12], 22),
                     IpAddr::V6(_) => (&[0x33, 0x33, 0, 0, 0, 0x12], 21),

@@ -229,11 +229,8 @@ fn a_missing_interface_is_waited_for() {
     with_namespaces(|| {
         let lab = alone();
         let host = lab.host("one");
-        let text = plain(100).replace("eth0", "late");
-        let daemon = host.daemon(
-            Program::Keepalite,
-            &format!("global_defs {{\n dynamic_interfaces\n}}\n{text}"),
-        );
+        // keepalived wants `dynamic_interfaces` for this, and ends without.
+        let daemon = host.daemon(Program::Keepalite, &plain(100).replace("eth0", "late"));
         wait_for_child(&daemon);
         assert_eq!(daemon.instance("A").0.number("state"), 3.0);
         make_late(host);
