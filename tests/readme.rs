@@ -28,9 +28,12 @@ fn the_compatibility_table_is_that_of_the_keyword_tables() {
     );
 }
 
+/// Keywords by what becomes of them.
+type Fates = BTreeMap<(u8, String), Vec<&'static str>>;
+
 /// Keywords by block, and within it by what becomes of them.
 fn compatibility() -> String {
-    let mut blocks: Vec<(&str, BTreeMap<(u8, String), Vec<&str>>)> = Vec::new();
+    let mut blocks: Vec<(&str, Fates)> = Vec::new();
     for row in table() {
         let name = if row.block.is_empty() {
             "(top level)"

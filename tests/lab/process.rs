@@ -78,6 +78,11 @@ impl Process {
         self.wait(at_most)
     }
 
+    /// It and all that it started, the oldest first.
+    pub(crate) fn tree(&self) -> Vec<u32> {
+        tree(self.id())
+    }
+
     /// Kills it and all that it started, at once: what a crash or a power cut does.
     pub(crate) fn kill_tree(&mut self) {
         let victims = freeze(self.id());

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::addresses::broadcast;
-use crate::model::{Address, Auth, Command, Global, Model, Wish};
+use crate::model::{Address, Auth, Command, Global, Wish};
 use crate::name::IfName;
 use crate::run::json::Json;
 use crate::time::Instant;
@@ -82,17 +82,13 @@ impl Report {
     ///
     /// # Errors
     /// What the file system refused; the file that was there before is then untouched.
-    pub fn write(self, engine: &Engine, model: &Model, clock: Clock) -> io::Result<()> {
-        let path = self.path(&model.global);
-        replace(
-            &path,
-            model.global.umask.unwrap_or(0o177),
-            |out| match self {
-                Self::Data => data(out, engine, model, clock),
-                Self::Stats => stats(out, engine),
-                Self::Json => json(out, engine, model, clock),
-            },
-        )
+    pub fn write(self, engine: &Engine, global: &Global, clock: Clock) -> io::Result<()> {
+        let path = self.path(global);
+        replace(&path, global.umask.unwrap_or(0o177), |out| match self {
+            Self::Data => data(out, engine, global, clock),
+            Self::Stats => stats(out, engine),
+            Self::Json => json(out, engine, global, clock),
+        })
     }
 }
 
@@ -292,8 +288,8 @@ fn counters(stats: &Stats) -> [(&'static str, u64); 14] {
 }
 
 /// `json_version 1` is a list, which LuCI reads; 2 is an object around it.
-fn json(out: &mut dyn Write, engine: &Engine, model: &Model, clock: Clock) -> fmt::Result {
-    if model.global.json_version == 2 {
+fn json(out: &mut dyn Write, engine: &Engine, global: &Global, clock: Clock) -> fmt::Result {
+    if global.json_version == 2 {
         out.write_str("{\"vrrp\":")?;
         instances(out, engine, clock)?;
         return out.write_char('}');
@@ -452,8 +448,7 @@ fn section(out: &mut dyn Write, title: &str, counts: &[(&str, u64)]) -> fmt::Res
         .try_for_each(|(name, count)| writeln!(out, "    {name}: {count}"))
 }
 
-fn data(out: &mut dyn Write, engine: &Engine, model: &Model, clock: Clock) -> fmt::Result {
-    let global = &model.global;
+fn data(out: &mut dyn Write, engine: &Engine, global: &Global, clock: Clock) -> fmt::Result {
     writeln!(out, "------< Global definitions >------")?;
     writeln!(
         out,

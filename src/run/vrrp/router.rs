@@ -23,7 +23,7 @@ use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
-use crate::model::Model;
+use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
 use crate::time::Instant;
@@ -46,7 +46,8 @@ const ANOTHER_TRY: Duration = Duration::from_millis(20);
 
 /// Everything that the VRRP process is.
 pub struct Router {
-    model: Model,
+    /// All that is still needed of the configuration: the engine has the virtual routers.
+    global: Global,
     engine: Engine,
     world: World,
     netlink: Netlink,
@@ -87,16 +88,16 @@ impl Router {
     ///
     /// # Errors
     /// A socket that nothing can be done without.
-    pub fn start(model: Model) -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn start(model: &Model) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
         let world = World::read(&mut netlink)?;
         let mut router = Self {
-            engine: Engine::new(&model, now()),
-            desired: Desired::of(&model),
+            engine: Engine::new(model, now()),
+            desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
-            trackers: Trackers::new(&model),
+            trackers: Trackers::new(model),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
@@ -105,7 +106,7 @@ impl Router {
             work: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
-            model,
+            global: model.global.clone(),
             world,
             netlink,
         };
@@ -126,10 +127,10 @@ impl Router {
         self.ours = left.map(address::Assignment::key).collect();
     }
 
-    /// The model that is in force.
+    /// The global settings that are in force.
     #[must_use]
-    pub const fn model(&self) -> &Model {
-        &self.model
+    pub const fn global(&self) -> &Global {
+        &self.global
     }
 
     /// The engine, to look at.
@@ -287,7 +288,7 @@ impl Router {
             let mut interface = self.world.interface(name, self.desired.virtual_ones());
             if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
-                let (engine, global) = (&self.engine, &self.model.global);
+                let (engine, global) = (&self.engine, &self.global);
                 interface.up = self.sockets.prepare(name, index, engine, global, now);
             }
             self.happened(Event::Interface(interface), now);
@@ -303,7 +304,8 @@ impl Router {
 
     /// Tells the engine whether the source addresses that were asked for by name (`track_src_ip`) are on this host.
     fn tell_sources(&mut self, now: Instant) {
-        let tracked = self.model.instances.iter().filter(|i| i.track_source);
+        let configs = self.engine.iter().map(|(_, instance)| instance.config());
+        let tracked = configs.filter(|config| config.track_source);
         let sources: Vec<_> = tracked.filter_map(|i| i.source).collect();
         for address in sources {
             let here = self
@@ -314,7 +316,8 @@ impl Router {
         }
     }
 
-    /// An address may be missing, or may be addable now.
+    /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
+    /// difference is taken of everything.
     fn again(&mut self) {
         if !self.work.contains(&Work::Reconcile) {
             self.work.push_back(Work::Reconcile);
@@ -337,10 +340,10 @@ impl Router {
                         self.sockets.advertise(instance, priority);
                     }
                 }
-                Action::Acquire(_) => self.work.push_back(Work::Reconcile),
+                Action::Acquire(_) => self.again(),
                 Action::Release(id) => {
                     self.announcer.cancel(id);
-                    self.work.push_back(Work::Reconcile);
+                    self.again();
                 }
                 Action::Announce { id, repeat } => {
                     self.work.push_back(Work::Announce { id, repeat })
@@ -403,8 +406,13 @@ impl Router {
         }
     }
 
-    /// Changes one portion of the addresses; true if there are more.
+    /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
     fn reconcile(&mut self) -> bool {
+        // Once to change, once to find that nothing is left to change.
+        (0..2).all(|_| self.change_portion())
+    }
+
+    fn change_portion(&mut self) -> bool {
         let desired = self.desired.now(&self.engine, &self.world);
         let mut steps = reconcile::plan(|key| self.world.address(key), &desired, &self.ours);
         steps.retain(
@@ -413,10 +421,9 @@ impl Router {
         if steps.is_empty() {
             return false;
         }
-        let more = steps.len() > PORTION;
         steps.truncate(PORTION);
         self.change(&steps);
-        more
+        true
     }
 
     fn change(&mut self, steps: &[Step]) {
@@ -507,15 +514,15 @@ impl Router {
     }
 
     /// Carries out another configuration: what did not change does not notice.
-    pub fn reload(&mut self, model: Model) {
+    pub fn reload(&mut self, model: &Model) {
         let mut actions = core::mem::take(&mut self.actions);
-        self.engine.reload(&model, now(), &mut actions);
+        self.engine.reload(model, now(), &mut actions);
         self.carry_out(&mut actions);
         self.actions = actions;
-        self.desired = Desired::of(&model);
+        self.desired = Desired::of(model);
         self.notifier.reload(&model.global);
-        self.trackers.reload(&model);
-        self.model = model;
+        self.trackers.reload(model);
+        self.global = model.global.clone();
         self.refused.clear();
         self.look_around();
         self.again();
@@ -541,7 +548,7 @@ impl Router {
     }
 
     /// Waits for the scripts that were told of the stop, for a second at the most.
-    pub async fn farewell(self) {
+    pub async fn farewell(&mut self) {
         self.notifier.farewell().await;
     }
 }
