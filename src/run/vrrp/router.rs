@@ -333,13 +333,17 @@ impl Router {
     }
 
     fn carry_out(&mut self, actions: &mut Vec<Action>) {
+        // The other routers wait for the adverts, nobody for the log: a line takes several system calls, and may block.
+        for action in actions.iter() {
+            if let Action::Advertise { id, priority } = *action {
+                if let Some(instance) = self.engine.get(id) {
+                    self.sockets.advertise(instance, priority);
+                }
+            }
+        }
         for action in actions.drain(..) {
             match action {
-                Action::Advertise { id, priority } => {
-                    if let Some(instance) = self.engine.get(id) {
-                        self.sockets.advertise(instance, priority);
-                    }
-                }
+                Action::Advertise { .. } => {}
                 Action::Acquire(_) => self.again(),
                 Action::Release(id) => {
                     self.announcer.cancel(id);
