@@ -306,10 +306,10 @@ const VRRP: Rows = &[
     key("vrrp_rx_bufs_multiplier", Value, NotYet, |d, a| {
         d.buffer = a.number(1..=MOST).unwrap_or(3)
     }),
-    key("vmac_prefix", Value, NotYet, |d, a| {
+    key("vmac_prefix", Value, Obeyed, |d, a| {
         d.global.vmac_prefix = a.text("a prefix")
     }),
-    key("vmac_addr_prefix", Value, NotYet, |d, a| {
+    key("vmac_addr_prefix", Value, Obeyed, |d, a| {
         d.global.vmac_addr_prefix = a.text("a prefix")
     }),
     key("nftables", Any, NotYet, |d, a| {

@@ -8,3 +8,4 @@ pub mod link;
 pub mod monitor;
 pub mod netlink;
 pub mod sys;
+pub mod sysctl;

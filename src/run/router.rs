@@ -12,6 +12,7 @@ use std::io;
 
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
+use super::links::Links;
 use super::notifier::Notifier;
 use super::reactor::{Source, now};
 use super::reconcile::{self, Step};
@@ -23,6 +24,7 @@ use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
+use crate::io::sysctl::{self, Scope, Setting};
 use crate::model::Model;
 use crate::name::{IfName, Ifindex, Priority};
 use crate::time::Instant;
@@ -37,6 +39,10 @@ const LATE: Duration = Duration::from_millis(2);
 /// Most adverts of a socket that are heard then in one go.
 const BACKLOG: usize = 1024;
 
+/// Requests for virtual MAC interfaces that follow from one another: remove, make, prepare, switch on; and once more where the
+/// world changed meanwhile.
+const ROUNDS: usize = 6;
+
 /// Until what the kernel refused is tried again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -45,6 +51,7 @@ pub struct Router {
     model: Model,
     engine: Engine,
     world: World,
+    links: Links,
     netlink: Netlink,
     monitor: Source<Monitor>,
     sockets: Sockets,
@@ -82,12 +89,16 @@ impl Router {
     ///
     /// # Errors
     /// A socket that nothing can be done without.
-    pub fn start(model: Model) -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn start(mut model: Model) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
         let world = World::read(&mut netlink)?;
+        let mut links = Links::default();
+        links.adopt(&world);
+        links.settle(&mut model, &world, &mut netlink);
         let mut router = Self {
+            links,
             engine: Engine::new(&model, now()),
             desired: Desired::of(&model),
             notifier: Notifier::new(&model.global),
@@ -116,7 +127,7 @@ impl Router {
         let left = self
             .world
             .addresses()
-            .filter(|there| self.desired.may_be(there.ip));
+            .filter(|there| self.desired.may_be(there.ip) || self.links.contains(there.ifindex));
         self.ours = left.map(address::Assignment::key).collect();
     }
 
@@ -253,16 +264,22 @@ impl Router {
 
     /// Tells the engine what has become of the interfaces that it uses, and gives it sockets on those that are there.
     fn look_around(&mut self) {
+        self.tend_links();
         let now = now();
         let mut names: Vec<_> = self.engine.interfaces().cloned().collect();
         names.sort_unstable();
         names.dedup();
         for name in &names {
-            let mut interface = self.world.interface(name, self.desired.virtual_ones());
+            let mut interface =
+                self.links
+                    .interface(name, &self.world, self.desired.virtual_ones());
             if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
+                let parent = self.links.parent(name, &self.world).map(|link| link.index);
                 let (engine, global) = (&self.engine, &self.model.global);
-                interface.up = self.sockets.prepare(name, index, engine, global, now);
+                interface.up = self
+                    .sockets
+                    .prepare(name, index, engine, parent, global, now);
             }
             self.happened(Event::Interface(interface), now);
         }
@@ -272,6 +289,46 @@ impl Router {
                 .link(index)
                 .is_some_and(|link| names.contains(&link.name))
         });
+    }
+
+    /// Brings the virtual MAC interfaces to what is wanted, with the addresses that adverts come from.
+    fn tend_links(&mut self) {
+        for _ in 0..ROUNDS {
+            let Some(batch) = self.links.next(&self.world) else {
+                break;
+            };
+            if !self.submit(batch) {
+                break;
+            }
+        }
+        let sources = self.links.sources(&self.world, self.desired.virtual_ones());
+        let steps = reconcile::plan(|key| self.world.address(key), &sources, &BTreeSet::new());
+        if !steps.is_empty() {
+            self.change(&steps);
+        }
+    }
+
+    /// Sends requests and takes in what becomes of them. False if one was refused, which has been told.
+    fn submit(&mut self, batch: Batch) -> bool {
+        let mut done = true;
+        match self.netlink.commit(batch) {
+            Ok(refusals) => {
+                let told = refusals.iter();
+                for refused in told.filter(|r| !r.already_there() && !r.already_gone()) {
+                    log::error!("{}", Chain(refused));
+                    done = false;
+                }
+            }
+            Err(error) => {
+                log::error!("{}", Chain(&error));
+                done = false;
+            }
+        }
+        if let Err(error) = self.drain() {
+            log::error!("cannot learn what became of the interfaces: {error}");
+            done = false;
+        }
+        done
     }
 
     /// An address may be missing, or may be addable now.
@@ -365,7 +422,8 @@ impl Router {
 
     /// Changes one portion of the addresses; true if there are more.
     fn reconcile(&mut self) -> bool {
-        let desired = self.desired.now(&self.engine, &self.world);
+        let mut desired = self.desired.now(&self.engine, &self.world);
+        desired.extend(self.links.sources(&self.world, self.desired.virtual_ones()));
         let mut steps = reconcile::plan(|key| self.world.address(key), &desired, &self.ours);
         steps.retain(
             |step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())),
@@ -397,20 +455,7 @@ impl Router {
                 }
             }
         }
-        match self.netlink.commit(batch) {
-            Ok(refusals) => {
-                for refused in refusals
-                    .iter()
-                    .filter(|r| !r.already_there() && !r.already_gone())
-                {
-                    log::error!("{}", Chain(refused));
-                }
-            }
-            Err(error) => log::error!("{}", Chain(&error)),
-        }
-        if let Err(error) = self.drain() {
-            log::error!("cannot learn what became of the addresses: {error}");
-        }
+        self.submit(batch);
         // What is still not as wanted was refused: it is not asked for again at once, over and over.
         let until = now() + PATIENCE;
         for step in steps {
@@ -463,7 +508,9 @@ impl Router {
     }
 
     /// Carries out another configuration: what did not change does not notice.
-    pub fn reload(&mut self, model: Model) {
+    pub fn reload(&mut self, mut model: Model) {
+        self.links
+            .settle(&mut model, &self.world, &mut self.netlink);
         let mut actions = core::mem::take(&mut self.actions);
         self.engine.reload(&model, now(), &mut actions);
         self.carry_out(&mut actions);
@@ -487,10 +534,14 @@ impl Router {
             self.work.retain(|work| *work != Work::Reconcile);
         } else {
             self.desired = Desired::default();
+            self.links.give_up();
             self.again();
         }
         while !self.work.is_empty() {
             self.work();
+        }
+        if !keep {
+            self.tend_links();
         }
     }
 
@@ -533,6 +584,5 @@ fn burst(
 
 /// Whether this host forwards IPv6 packets that come in by a link, as a neighbour advertisement tells.
 fn forwards(link: &Link) -> bool {
-    let path = format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name);
-    std::fs::read_to_string(path).is_ok_and(|value| value.trim() == "1")
+    sysctl::get(Scope::Link(&link.name), Setting::Forwarding).is_ok_and(|value| value == 1)
 }
