@@ -473,11 +473,13 @@ fn links_addresses_and_settings_are_those_that_keepalived_makes_of_the_same_file
             let missing = all.iter().filter(|line| !other.contains(line));
             missing.cloned().collect()
         };
-        // We listen to no router advertisement there, and ask for hosts in no other name than the parent's own.
+        // We listen to no router advertisement there, ask for hosts in no other name than the parent's own, and answer no ARP at
+        // the MAC of IPv6.
         assert_eq!(
             without(&ours, &theirs),
             [
                 "ipv4/conf/eth0/arp_announce:2",
+                "ipv4/conf/vrrp6.51/arp_ignore:1",
                 "ipv6/conf/vrrp6.51/accept_ra:0"
             ]
         );
@@ -485,8 +487,216 @@ fn links_addresses_and_settings_are_those_that_keepalived_makes_of_the_same_file
             without(&theirs, &ours),
             [
                 "ipv4/conf/eth0/arp_announce:0",
+                "ipv4/conf/vrrp6.51/arp_ignore:0",
                 "ipv6/conf/vrrp6.51/accept_ra:1"
             ]
         );
+    });
+}
+
+/// Whether a datagram to a port that nobody listens at is answered with that.
+fn is_accepted(client: &Host, target: IpAddr) -> bool {
+    let ask = || {
+        let any = if target.is_ipv4() {
+            "0.0.0.0:0"
+        } else {
+            "[::]:0"
+        };
+        let socket = std::net::UdpSocket::bind(any).expect("a socket");
+        socket.connect((target, 9)).expect("a target");
+        socket
+            .set_read_timeout(Some(Duration::from_millis(500)))
+            .expect("a bound");
+        socket.send(b"who is there?").expect("sent");
+        let answer = socket.recv(&mut [0; 1]);
+        answer.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    client.namespace.enter(ask)
+}
+
+fn tables(host: &Host) -> String {
+    shell(host, "nft list tables")
+}
+
+#[test]
+fn a_master_that_does_not_accept_is_found_and_not_answered_by_and_accepts_after_a_reload() {
+    with_lab(|lab| {
+        let (a, client) = (lab.host("a"), lab.host("client"));
+        for vmac in ["", "use_vmac"] {
+            let text = |accept: &str| {
+                let lines = format!("{vmac}\n {accept}");
+                instance(200, V4, &lines)
+                    + &instance(
+                        200,
+                        "virtual_ipaddress {\n fe80::5e:1\n 2001:db8::1/64\n }",
+                        &lines,
+                    )
+                    .replace("VI ", "VI6 ")
+            };
+            let mut router = Daemon::start(lab, a, &text("no_accept"));
+            wait_for(a, "holding", || {
+                a.has(VIRTUAL.into()) && a.has(VIRTUAL6.into())
+            });
+            assert!(
+                is_accepted(client, "10.0.0.2".parse().unwrap()),
+                "its own address"
+            );
+            for ip in [IpAddr::V4(VIRTUAL), IpAddr::V6(VIRTUAL6)] {
+                assert!(!is_accepted(client, ip), "{ip} {vmac}");
+                assert!(neighbour(client, ip).is_some(), "{ip} {vmac} is not found");
+            }
+            std::fs::write(&router.file, text("accept")).expect("written");
+            router
+                .process
+                .signal(rustix::process::Signal::HUP)
+                .expect("told");
+            let step = |left: Duration| std::thread::sleep(left.min(Duration::from_millis(10)));
+            for ip in [IpAddr::V4(VIRTUAL), IpAddr::V6(VIRTUAL6)] {
+                let answer = || is_accepted(client, ip).then_some(());
+                let accepted = lab::wait_until(Instant::now() + SOON, step, answer);
+                assert!(
+                    accepted.is_some(),
+                    "{ip} {vmac}: {}",
+                    router.process.output()
+                );
+            }
+            router.stop();
+            assert_eq!(tables(a), "");
+        }
+    });
+}
+
+#[test]
+fn the_table_goes_with_the_daemon_however_it_ends() {
+    with_lab(|lab| {
+        let a = lab.host("a");
+        let lines = "no_accept";
+        let more = "global_defs {\n nftables gate\n nftables_priority -7\n nftables_counters\n}\n";
+        let mut router = Daemon::start(lab, a, &(more.to_owned() + &instance(200, V4, lines)));
+        wait_for(a, "holding", || a.has(VIRTUAL.into()));
+        let rules = shell(a, "nft list table inet gate");
+        for part in [
+            "priority filter - 7",
+            "elements = { 10.0.0.1 }",
+            "counter packets",
+        ] {
+            assert!(rules.contains(part), "{part}: {rules}");
+        }
+        router.process.kill_tree();
+        assert_eq!(tables(a), "");
+        router.again();
+        let step = |left: Duration| std::thread::sleep(left.min(Duration::from_millis(10)));
+        let back = || (tables(a) == "table inet gate\n").then_some(());
+        assert!(lab::wait_until(Instant::now() + SOON, step, back).is_some());
+        router.stop();
+        assert_eq!(tables(a), "");
+    });
+}
+
+#[test]
+fn a_backup_says_nothing_from_the_virtual_mac_and_reports_its_group_from_its_own() {
+    with_lab(|lab| {
+        let (a, b) = (lab.host("a"), lab.host("b"));
+        let both = |priority| {
+            instance(priority, V4, "use_vmac")
+                + &instance(priority, V6, "use_vmac").replace("VI ", "VI6 ")
+        };
+        let capture = lab.capture().expect("a listener");
+        let mut master = Daemon::start(lab, a, &both(200));
+        wait_for(a, "holding", || {
+            a.has(VIRTUAL.into()) && a.has(VIRTUAL6.into())
+        });
+        let from = capture.len();
+        let _backup = Daemon::start(lab, b, &both(100));
+        let reports = |frame: &Frame| frame.from == "b" && frame.seen == Seen::Membership;
+        let reported = capture.wait_for(from, SOON, reports).expect("a report");
+        assert_eq!(reported.mac, b.mac);
+        // The kernel repeats its reports within a second.
+        std::thread::sleep(Duration::from_secs(2));
+        let told: Vec<_> = capture.frames(from);
+        let told: Vec<_> = told
+            .iter()
+            .filter(|f| f.from == "b" && f.mac != b.mac)
+            .collect();
+        assert!(told.is_empty(), "{told:?}");
+        let seen = capture.len();
+        master.stop();
+        let of_both =
+            |mac| move |f: &Frame| f.from == "b" && f.mac == mac && f.seen.priority().is_some();
+        for mac in [MAC, MAC6] {
+            assert!(capture.wait_for(seen, SOON, of_both(mac)).is_some());
+        }
+    });
+}
+
+#[test]
+fn addresses_of_another_family_or_device_live_at_a_virtual_mac_of_their_own_where_asked_for() {
+    with_lab(|lab| {
+        let (a, client) = (lab.host("a"), lab.host("client"));
+        let excluded = "virtual_ipaddress_excluded {\n 2001:db8::1/64\n }";
+        let addresses = format!("{V4}\n {excluded}");
+        let _router = Daemon::start(
+            lab,
+            a,
+            &instance(200, &addresses, "use_vmac\n use_vmac_addr"),
+        );
+        wait_for(a, "holding", || {
+            a.has(VIRTUAL.into()) && a.has(VIRTUAL6.into())
+        });
+        ask(client);
+        assert!(is_accepted(client, VIRTUAL.into()));
+        assert_eq!(neighbour(client, VIRTUAL), Some(MAC));
+    });
+}
+
+#[test]
+fn the_example_pair_keeps_both_macs_over_a_takeover() {
+    with_namespaces(|| {
+        let lab = Lab::new(&[
+            ("router-a", &["192.168.1.2/24"]),
+            ("router-b", &["192.168.1.3/24"]),
+            ("host", &["192.168.1.100/24", "2001:db8:1::100/64"]),
+        ])
+        .expect("a LAN");
+        let host = lab.host("host");
+        let capture = lab.capture().expect("a listener");
+        let start = |name: &str| {
+            let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/config-examples/virtual-mac");
+            let text = std::fs::read_to_string(format!("{directory}/{name}.conf"));
+            Daemon::start(&lab, lab.host(name), &text.expect("the example"))
+        };
+        let mut a = start("router-a");
+        let _b = start("router-b");
+        let gateway = Ipv4Addr::new(192, 168, 1, 1);
+        let gateway6: Ipv6Addr = "2001:db8:1::1".parse().unwrap();
+        let asking = Client::start(host, gateway).expect("a client");
+        let begin = Instant::now();
+        for router in ["router-a", "router-b"] {
+            let from = if router == "router-a" {
+                0
+            } else {
+                capture.len()
+            };
+            if router == "router-b" {
+                a.stop();
+            }
+            for mac in [MAC, MAC6] {
+                let wanted = |f: &Frame| {
+                    let is_master = f.seen.priority().is_some_and(|priority| priority > 0);
+                    f.from == router && f.mac == mac && is_master
+                };
+                assert!(
+                    capture.wait_for(from, SOON, wanted).is_some(),
+                    "{router} {mac}"
+                );
+            }
+            assert!(asking.wait_until_served(SOON));
+            let on = lab.host(router);
+            wait_for(on, "holding", || on.has(gateway6.into()));
+            assert!(is_accepted(host, gateway6.into()), "{router}");
+            assert_eq!(neighbour(host, gateway), Some(MAC));
+            assert_eq!(neighbour(host, gateway6), Some(MAC6));
+        }
+        assert!(begin.elapsed() < SOON * 2);
     });
 }

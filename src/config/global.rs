@@ -312,17 +312,20 @@ const VRRP: Rows = &[
     key("vmac_addr_prefix", Value, Obeyed, |d, a| {
         d.global.vmac_addr_prefix = a.text("a prefix")
     }),
-    key("nftables", Any, NotYet, |d, a| {
+    key("nftables", Any, Obeyed, |d, a| {
         d.global.nftables = Some(
             a.word()
                 .map_or_else(|| "keepalived".to_owned(), |w| w.text.to_owned()),
         );
     }),
-    key("nftables_priority", Value, NotYet, |_, a| {
-        checked(a.number::<i32>(-MOST..=MOST))
+    key("nftables_priority", Value, Obeyed, |d, a| {
+        d.global.nftables_priority = a.number(-MOST..=MOST).unwrap_or(-1)
     }),
-    key("nftables_counters", Any, NotYet, |_, _| {}),
-    key("nftables_ifindex", Any, NotYet, |_, _| {}),
+    key("nftables_counters", Any, Obeyed, |d, _| {
+        d.global.nftables_counters = true
+    }),
+    // Link-local addresses always go with the number of their interface.
+    key("nftables_ifindex", Any, Obeyed, |_, _| {}),
     key("vrrp_iptables", Any, IPTABLES, |_, a| a.skip()),
     key("vrrp_ipsets", Any, IPTABLES, |_, a| a.skip()),
 ];

@@ -200,10 +200,10 @@ const ADDRESSES: Rows = &[
     key("promote_secondaries", Any, Obeyed, |d, _| {
         d.promote_secondaries = true
     }),
-    key("accept", Any, NotYet, |d, a| {
+    key("accept", Any, Obeyed, |d, a| {
         d.accept = At::new(Some(true), a)
     }),
-    key("no_accept", Any, NotYet, |d, a| {
+    key("no_accept", Any, Obeyed, |d, a| {
         d.accept = At::new(Some(false), a)
     }),
 ];

@@ -7,5 +7,6 @@ pub mod frame;
 pub mod link;
 pub mod monitor;
 pub mod netlink;
+pub mod nftables;
 pub mod sys;
 pub mod sysctl;

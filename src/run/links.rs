@@ -155,11 +155,10 @@ impl Links {
             let parent = world.interface(&one.parent, virtual_ones);
             interface.up = parent.up && world.link_named(name).is_some_and(Link::is_up);
             interface.v4 = parent.v4;
-            // It is usable as soon as it is there: nobody looks for duplicates.
+            // It has been asked for, and nobody looks for duplicates: the kernel tells of it a little later.
             let sources = self.sources(world, virtual_ones);
             let here = |key: &&Key| Some(key.0) == interface.index;
-            let source = sources.keys().find(here).and_then(|key| world.address(key));
-            if let Some(IpAddr::V6(ip)) = source.map(|there| there.ip) {
+            if let Some(IpAddr::V6(ip)) = sources.keys().find(here).map(|key| key.1) {
                 interface.v6 = Some(ip);
             }
         }
@@ -171,6 +170,18 @@ impl Links {
     pub fn parent<'w>(&self, name: &IfName, world: &'w World) -> Option<&'w Link> {
         let one = self.wanted.iter().find(|one| one.name == *name)?;
         world.link_named(&one.parent)
+    }
+
+    /// The interfaces of virtual MACs that are there.
+    pub fn there<'w>(&self, world: &'w World) -> impl Iterator<Item = &'w Link> {
+        let wanted = self.wanted.iter();
+        wanted.filter_map(move |one| world.link_named(&one.name))
+    }
+
+    /// Whether there are none, and none wanted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.wanted.is_empty() && self.ours.is_empty()
     }
 
     /// Whether it is one of ours.

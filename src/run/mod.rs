@@ -21,6 +21,7 @@ pub mod configuration;
 pub mod daemonize;
 pub mod drive;
 pub mod fifo;
+pub mod firewall;
 pub mod json;
 pub mod links;
 pub mod logger;

@@ -12,6 +12,7 @@ use std::io;
 
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
+use super::firewall::Firewall;
 use super::links::Links;
 use super::notifier::Notifier;
 use super::reactor::{Source, now};
@@ -24,6 +25,7 @@ use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
+use crate::io::nftables::Element;
 use crate::io::sysctl::{self, Scope, Setting};
 use crate::model::Model;
 use crate::name::{IfName, Ifindex, Priority};
@@ -52,6 +54,7 @@ pub struct Router {
     engine: Engine,
     world: World,
     links: Links,
+    firewall: Firewall,
     netlink: Netlink,
     monitor: Source<Monitor>,
     sockets: Sockets,
@@ -98,6 +101,7 @@ impl Router {
         links.adopt(&world);
         links.settle(&mut model, &world, &mut netlink);
         let mut router = Self {
+            firewall: Firewall::new(&model.global),
             links,
             engine: Engine::new(&model, now()),
             desired: Desired::of(&model),
@@ -129,6 +133,9 @@ impl Router {
             .addresses()
             .filter(|there| self.desired.may_be(there.ip) || self.links.contains(there.ifindex));
         self.ours = left.map(address::Assignment::key).collect();
+        if !self.ours.is_empty() || !self.links.is_empty() {
+            self.firewall.clear_leftover();
+        }
     }
 
     /// The model that is in force.
@@ -297,6 +304,7 @@ impl Router {
             let Some(batch) = self.links.next(&self.world) else {
                 break;
             };
+            self.guard(true);
             if !self.submit(batch) {
                 break;
             }
@@ -305,6 +313,47 @@ impl Router {
         let steps = reconcile::plan(|key| self.world.address(key), &sources, &BTreeSet::new());
         if !steps.is_empty() {
             self.change(&steps);
+        }
+    }
+
+    /// Brings the packet filter to what the virtual routers are now. While addresses are `moving`, none is let through before it is
+    /// gone.
+    fn guard(&mut self, moving: bool) {
+        let masters = || {
+            let all = self.engine.iter().map(|(_, instance)| instance);
+            all.filter(|instance| instance.owns_addresses())
+        };
+        let mut wanted = BTreeSet::new();
+        let mut needed = self.engine.iter().any(|(_, i)| !i.config().accept);
+        for link in self.links.there(&self.world) {
+            needed = true;
+            let speaks = masters().any(|instance| {
+                let carries = self.desired.places(instance, &self.world);
+                *instance.config().advert_interface() == link.name
+                    || carries
+                        .into_iter()
+                        .any(|(other, _)| other.index == link.index)
+            });
+            if !speaks {
+                wanted.insert(Element::Silent(link.index));
+            }
+        }
+        for instance in masters().filter(|instance| !instance.config().accept) {
+            let places = self.desired.places(instance, &self.world);
+            wanted.extend(places.map(|(link, address)| match address.ip {
+                IpAddr::V4(ip) => Element::V4(ip),
+                IpAddr::V6(ip) if ip.is_unicast_link_local() => Element::V6Link(ip, link.index),
+                IpAddr::V6(ip) => Element::V6(ip),
+            }));
+        }
+        if moving {
+            let addresses = self.firewall.elements();
+            wanted.extend(addresses.filter(|there| !matches!(there, Element::Silent(_))));
+        }
+        if needed {
+            self.firewall.follow(&wanted);
+        } else {
+            self.firewall.remove();
         }
     }
 
@@ -428,12 +477,16 @@ impl Router {
         steps.retain(
             |step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())),
         );
+        self.guard(!steps.is_empty());
         if steps.is_empty() {
             return false;
         }
         let more = steps.len() > PORTION;
         steps.truncate(PORTION);
         self.change(&steps);
+        if !more {
+            self.guard(false);
+        }
         more
     }
 
@@ -511,6 +564,7 @@ impl Router {
     pub fn reload(&mut self, mut model: Model) {
         self.links
             .settle(&mut model, &self.world, &mut self.netlink);
+        self.firewall.reload(&model.global);
         let mut actions = core::mem::take(&mut self.actions);
         self.engine.reload(&model, now(), &mut actions);
         self.carry_out(&mut actions);
@@ -543,6 +597,7 @@ impl Router {
         if !keep {
             self.tend_links();
         }
+        self.firewall.remove();
     }
 
     /// Waits for the scripts that were told of the stop, for a second at the most.

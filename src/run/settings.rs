@@ -241,10 +241,11 @@ pub fn of_parents(parents: &BTreeSet<Ifindex>, promoted: &BTreeSet<Ifindex>) -> 
 /// The settings of a virtual MAC interface itself, which nobody has to put back.
 #[must_use]
 pub fn of_virtual_mac(v4: bool, v6: bool) -> Vec<(Setting, i32)> {
-    let mut all = Vec::new();
+    // Otherwise it answers for the IPv4 addresses of its parent and of all others, also where it is for IPv6 alone: keepalived
+    // leaves that, and hosts learn the MAC of the wrong family.
+    let mut all = vec![(Setting::ArpIgnore, 1)];
     if v4 {
         all.extend([
-            (Setting::ArpIgnore, 1),
             (Setting::AcceptLocal, 1),
             (Setting::ReversePath, 0),
             (Setting::PromoteSecondaries, 1),
