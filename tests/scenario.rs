@@ -12,6 +12,7 @@
 //! > 3 wait          nothing happens
 //! > 9 oversleep     the process slept: nobody woke the engine until now
 //! > 4 tracked script NAME up        (or: file, process; down; a number)
+//! > 5 source 10.0.0.50 gone            (or: here)
 //! > 5 lost NAME     someone took an address of it away
 //! > 9 group NAME MEMBER…
 //! > 9 configure NAME key value      > 9 remove NAME      > 9 add NAME        > 9 reload
@@ -168,6 +169,13 @@ impl Replay {
             "stop" => self.happen(Event::Stop),
             "interface" => self.interface(rest, place),
             "tracked" => self.tracked(rest, place),
+            "source" => {
+                let (address, state) = rest.split_once(' ').expect(place);
+                self.happen(Event::Source {
+                    address: address.parse().expect(place),
+                    here: state == "here",
+                });
+            }
             "lost" => {
                 let engine = self.engine.as_ref().expect("started");
                 let lost = engine.iter().find(|(_, i)| i.config().name == rest);

@@ -14,8 +14,8 @@ use keepalite::io::link::Link;
 use keepalite::io::monitor::Change;
 use keepalite::model::Model;
 use keepalite::name::{IfName, Mac};
-use keepalite::run::vmac::{Source, Step, Wanted, forgo, plan, settle};
-use keepalite::run::world::World;
+use keepalite::run::vrrp::vmac::{Source, Step, Wanted, forgo, plan, settle};
+use keepalite::run::vrrp::world::World;
 
 const V4: Mac = Mac([0, 0, 0x5e, 0, 1, 51]);
 const V6: Mac = Mac([0, 0, 0x5e, 0, 2, 51]);

@@ -2,11 +2,14 @@
 
 pub mod address;
 pub mod advert;
+pub mod connect;
 pub mod error;
 pub mod frame;
+pub mod inotify;
 pub mod link;
 pub mod monitor;
 pub mod netlink;
 pub mod nftables;
+pub mod processes;
 pub mod sys;
 pub mod sysctl;

@@ -14,31 +14,20 @@ use crate::error::Exit;
 use crate::io::sys;
 use crate::model::{Global, Lvs, Model, Statics};
 
-pub mod addresses;
-pub mod announcer;
 pub mod child;
 pub mod configuration;
 pub mod daemonize;
-pub mod drive;
 pub mod fifo;
-pub mod firewall;
 pub mod json;
-pub mod links;
 pub mod logger;
-pub mod notifier;
 pub mod options;
 pub mod pidfile;
 pub mod reactor;
-pub mod reconcile;
-pub mod report;
-pub mod router;
 pub mod scripts;
-pub mod settings;
 pub mod signal;
-pub mod sockets;
 pub mod supervise;
-pub mod vmac;
-pub mod world;
+#[cfg(feature = "vrrp")]
+pub mod vrrp;
 
 use configuration::Reader;
 use daemonize::{Launch, Side};
@@ -111,7 +100,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
     settle_console(options);
     let exit = if options.single {
         enter_namespace(options, &loaded.model.global)?;
-        wait(vrrp(options, loaded, signals))
+        wait(serve(Role::Vrrp, options, loaded.into_model(), signals))
     } else {
         drop(loaded);
         let reload = || {
@@ -136,24 +125,28 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     let path = pidfile::path(Some(role), options, &loaded.model.global);
     let _pid_file = take_pid_file(&path)?;
     enter_namespace(options, &loaded.model.global)?;
-    match role {
-        Role::Vrrp => Ok(wait(vrrp(options, loaded, signals))),
-        Role::Checkers => {
-            log::error!("this build has no health checkers");
-            Err(Exit::Fatal)
-        }
-    }
+    Ok(wait(serve(role, options, loaded.into_model(), signals)))
 }
 
-/// Runs the virtual routers of a configuration until a signal stops it.
-async fn vrrp(options: &Options, loaded: Loaded, signals: &mut Signals) -> Exit {
-    let reader = if options.single {
-        Reader::First
-    } else {
-        Reader::Child
-    };
-    let again = || configuration::reload(options, reader).map(|loaded| loaded.model);
-    drive::vrrp(loaded.model, signals, options.dont_release_vrrp, again).await
+/// Does what a role is there for until a signal stops it.
+async fn serve(role: Role, options: &Options, model: Box<Model>, signals: &mut Signals) -> Exit {
+    match role {
+        #[cfg(feature = "vrrp")]
+        Role::Vrrp => {
+            let reader = if options.single {
+                Reader::First
+            } else {
+                Reader::Child
+            };
+            let again = || configuration::reload(options, reader).map(Loaded::into_model);
+            vrrp::drive(model, signals, options.dont_release_vrrp, again).await
+        }
+        _ => {
+            let _ = (options, model, signals);
+            log::error!("{role} is not in this build");
+            Exit::Fatal
+        }
+    }
 }
 
 fn wait(main: impl Future<Output = Exit>) -> Exit {
@@ -177,9 +170,10 @@ fn wanted(model: &Model, options: &Options) -> Wanted {
         .map(|(role, ..)| role);
     let mut roles = Vec::new();
     for role in asked {
-        match role {
-            Role::Vrrp => roles.push(role),
-            Role::Checkers => log::warn!("this build has no health checkers: not run"),
+        if role.is_built() {
+            roles.push(role);
+        } else {
+            log::warn!("{role} is not in this build: not run");
         }
     }
     Wanted {

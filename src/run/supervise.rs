@@ -39,6 +39,15 @@ impl Role {
         }
     }
 
+    /// Whether this build can do it.
+    #[must_use]
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Checkers => false,
+            Self::Vrrp => cfg!(feature = "vrrp"),
+        }
+    }
+
     const fn word(self) -> &'static str {
         match self {
             Self::Checkers => "checkers",

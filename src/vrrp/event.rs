@@ -27,6 +27,13 @@ pub enum Event<'a> {
     Interface(Interface<'a>),
     /// A tracked script, file or process has another result.
     Tracked(Tracked<'a>),
+    /// A source address that `track_src_ip` watches came to this host or left it; until told otherwise it is here.
+    Source {
+        /// Which.
+        address: IpAddr,
+        /// Whether this host has it.
+        here: bool,
+    },
     /// Someone took away an address of a master, or it is a duplicate: whoever holds it no longer is no master.
     AddressLost(Id),
     /// Orderly stop: resign and release everything.

@@ -129,6 +129,13 @@ impl Engine {
                     self.observe(|_| true, now, out);
                 }
             }
+            Event::Source { address, here } => {
+                self.world.gone.retain(|gone| *gone != address);
+                if !here {
+                    self.world.gone.push(address);
+                }
+                self.observe(|i| i.config().source == Some(address), now, out);
+            }
             Event::AddressLost(id) => {
                 if let Ok(at) = self.instances.binary_search_by_key(&id, Instance::id) {
                     let instance = self.instances.get_mut(at);

@@ -1,5 +1,7 @@
 //! What the world means for a virtual router: whether it can run, and what its priority is.
 
+use core::net::IpAddr;
+
 use super::instance::Input;
 use super::link::Links;
 use super::track::{Bearing, Faults, Trackers, bearing};
@@ -13,6 +15,8 @@ use crate::time::Instant;
 pub(super) struct World {
     pub(super) links: Links,
     pub(super) trackers: Trackers,
+    /// Configured source addresses that this host has not got.
+    pub(super) gone: Vec<IpAddr>,
     /// `vrrp_startup_delay` is not over yet: nobody starts.
     pub(super) starting: bool,
 }
@@ -46,6 +50,9 @@ pub(super) fn observe(instance: &mut Instance, world: &World, now: Instant, out:
         if config.source.or(local).is_none() {
             sum.faults.add(Faults::NO_SOURCE);
         }
+    }
+    if config.track_source && config.source.is_some_and(|ip| world.gone.contains(&ip)) {
+        sum.faults.add(Faults::SOURCE_GONE);
     }
     if let Peering::Unicast {
         peers,

@@ -30,8 +30,10 @@ impl Faults {
     pub const GROUP: Self = Self(1 << 7);
     /// Unicast without a peer, `unicast_fault_no_peer`.
     pub const NO_PEER: Self = Self(1 << 8);
+    /// Its configured source address is not on this host, `track_src_ip`.
+    pub const SOURCE_GONE: Self = Self(1 << 9);
 
-    const SENTENCES: [(Self, &str); 9] = [
+    const SENTENCES: [(Self, &str); 10] = [
         (Self::MISSING, "its interface does not exist"),
         (Self::DOWN, "its interface is down"),
         (Self::NO_SOURCE, "its interface has no address to send from"),
@@ -41,6 +43,7 @@ impl Faults {
         (Self::PROCESS, "a tracked process is missing"),
         (Self::GROUP, "another member of its sync group is in fault"),
         (Self::NO_PEER, "it has no unicast_peer"),
+        (Self::SOURCE_GONE, "its source address is not on this host"),
     ];
 
     /// Nothing is missing.
@@ -113,11 +116,11 @@ pub(super) const fn bearing(weight: Weight, up: bool) -> Bearing {
 }
 
 /// A file's number times its weight: at -254 and below a fault, otherwise at most 253. With weight zero any number but zero
-/// is a fault.
+/// is a fault, reversed zero is.
 pub(super) fn bearing_of_file(weight: Weight, value: i64) -> Bearing {
     let sign = if weight.reverse { -1 } else { 1 };
     match (weight.value, value) {
-        (0, 0) => Bearing::Adds(0),
+        (0, value) if (value == 0) != weight.reverse => Bearing::Adds(0),
         (0, _) => Bearing::Fault,
         (weight, value) => {
             let product = value.saturating_mul(i64::from(weight) * sign);
@@ -250,6 +253,8 @@ mod tests {
         );
         assert_eq!(bearing_of_file(weight(0, false), 0), Bearing::Adds(0));
         assert_eq!(bearing_of_file(weight(0, false), 1), Bearing::Fault);
+        assert_eq!(bearing_of_file(weight(0, true), 1), Bearing::Adds(0));
+        assert_eq!(bearing_of_file(weight(0, true), 0), Bearing::Fault);
     }
 
     #[test]

@@ -125,6 +125,7 @@ pub(crate) fn set(instance: &mut Instance, line: &str) {
         "mcast_src_ip" | "unicast_src_ip" => {
             instance.source = Some(value.parse().expect("an address"));
         }
+        "track_src_ip" => instance.track_source = true,
         "unicast_peer" => instance.peering = unicast(list().map(peer).collect()),
         "unicast_fault_no_peer" => {
             if let Peering::Unicast {

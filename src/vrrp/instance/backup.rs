@@ -45,7 +45,9 @@ impl Instance {
     ) -> Backup {
         if heard.priority == RESIGN {
             self.stats.pri_zero_rcvd += 1;
-            out.push(self.say(Note::Resigned(heard.from)));
+            if self.said.first(Said::RESIGNED) {
+                out.push(self.say(Note::Resigned(heard.from)));
+            }
             backup.down_at = now + self.skew(backup.interval);
             return backup;
         }

@@ -19,6 +19,7 @@ impl Said {
     const OTHER_CHECKSUM: u8 = 26;
     pub(super) const OUR_ADDRESS: u8 = 27;
     pub(super) const DISCARDING: u8 = 28;
+    pub(super) const RESIGNED: u8 = 29;
 
     /// Whether this is the first time.
     pub(super) const fn first(&mut self, kind: u8) -> bool {
@@ -80,7 +81,7 @@ impl Instance {
     /// Whoever has made a genuine authentication header is followed in its counting, whatever else is wrong: one counter
     /// serves both directions, so that a backup that takes over goes on from where its master was.
     fn check<'a>(&mut self, datagram: &Datagram<'a>) -> Result<(Advert<'a>, Checked), Rejection> {
-        let key = self.key.as_ref();
+        let key = self.key.as_deref();
         if let Some(theirs) = receive::check_authentication(key, self.sequence, datagram)? {
             self.sequence = theirs;
         }

@@ -216,6 +216,7 @@ impl Instance {
         Phase::Master(Master {
             advert_at: now + self.config.interval.as_duration(),
             announce,
+            answered_until: now,
             rival: None,
         })
     }

@@ -13,6 +13,8 @@ pub(super) struct Master {
     /// When the next advert is due.
     pub(super) advert_at: Instant,
     pub(super) announce: Schedule,
+    /// Until when nobody is answered again.
+    pub(super) answered_until: Instant,
     /// Another one that claims to own the addresses.
     pub(super) rival: Option<Rival>,
 }
@@ -39,8 +41,10 @@ impl Instance {
         if theirs == RESIGN {
             // One that resigns was master beside us, so hosts may have learned its address.
             self.stats.pri_zero_rcvd += 1;
-            out.push(self.say(Note::Resigned(from)));
-            self.insist(&mut master, true, now, out);
+            if now >= master.answered_until {
+                out.push(self.say(Note::Resigned(from)));
+                self.insist(&mut master, true, now, out);
+            }
             return Phase::Master(master);
         }
         let two_owners = theirs == OWNER && ours == OWNER;
@@ -68,6 +72,9 @@ impl Instance {
         if two_owners {
             return self.dispute(master, heard, now, out);
         }
+        if now < master.answered_until {
+            return Phase::Master(master);
+        }
         out.push(self.say(Note::LowerPriority { from, theirs, ours }));
         self.insist(&mut master, !self.config.lower_prio_no_advert, now, out);
         out.push(self.tell(Told::LowerPriority));
@@ -82,12 +89,15 @@ impl Instance {
         self.back_up(Note::Backup, self.interval_of(heard), now, out)
     }
 
-    /// Tells the other master, and the hosts that may have learned its address. The next advert is an interval later.
+    /// Tells the other master, and the hosts that may have learned its address. The next advert is an interval later. Nobody
+    /// is answered again for an eighth of it: the answer reaches all, and a flood of adverts must not become a greater flood
+    /// of answers, announcements, scripts and lines in the log.
     fn insist(&mut self, master: &mut Master, advert: bool, now: Instant, out: &mut Vec<Action>) {
         if advert {
             self.advertise(self.priority(), out);
             master.advert_at = now + self.config.interval.as_duration();
         }
+        master.answered_until = now + self.config.interval.as_duration() / 8;
         self.remind(master, now, out);
         self.insisted = true;
     }
@@ -173,7 +183,7 @@ impl Instance {
 
     /// Nobody hears it where the interface itself is gone.
     pub(super) fn resign(&mut self, out: &mut Vec<Action>) {
-        let mute = Faults::MISSING | Faults::DOWN | Faults::NO_SOURCE;
+        let mute = Faults::MISSING | Faults::DOWN | Faults::NO_SOURCE | Faults::SOURCE_GONE;
         if !self.faults.intersects(mute) {
             self.advertise(RESIGN, out);
             out.push(self.say(Note::Resigning));

@@ -25,6 +25,8 @@ pub type Desired = BTreeMap<(Place, Setting), i32>;
 #[derive(Debug, Default)]
 pub struct Settings {
     ours: BTreeMap<(Place, Setting), Held>,
+    /// Whether reports for groups of the link were sent before we stopped them.
+    reported: Option<bool>,
     /// Whether it has been told that settings cannot be written.
     told: bool,
 }
@@ -115,6 +117,20 @@ impl Settings {
                     "cannot put the system setting {} back: {error}",
                     setting.name()
                 );
+            }
+        }
+    }
+
+    /// `disable_local_igmp`: no reports of membership in groups of the link, or again as before.
+    pub fn report_local_groups(&mut self, report: bool) {
+        if report {
+            if let Some(before) = self.reported.take() {
+                let _ = sysctl::report_local_groups(before);
+            }
+        } else if self.reported.is_none() {
+            match sysctl::report_local_groups(false) {
+                Ok(before) => self.reported = Some(before),
+                Err(error) => log::warn!("cannot obey disable_local_igmp: {error}"),
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::io::netlink::{Batch, Netlink};
 use crate::io::sysctl::{self, Scope, Setting::DisableIpv6};
 use crate::model::Model;
 use crate::name::{IfName, Ifindex, Mac};
+use crate::time::Instant;
 use crate::vrrp::Interface;
 
 /// The virtual MAC interfaces.
@@ -30,6 +31,8 @@ pub struct Links {
     settings: Settings,
     /// Whether the kernel can make them, once it has been asked.
     able: Option<bool>,
+    /// When to try again what was refused; until then nothing is made or switched on.
+    retry: Option<Instant>,
     /// Wanted ones of which it has been told that something else has their name.
     blocked: BTreeSet<IfName>,
 }
@@ -63,6 +66,8 @@ impl Links {
     pub fn settle(&mut self, model: &mut Model, world: &World, netlink: &mut Netlink) {
         let promoting = model.instances.iter().filter(|i| i.promote_secondaries);
         self.promoting = promoting.map(|i| i.interface.clone()).collect();
+        let quiet = model.global.disable_local_igmp;
+        self.settings.report_local_groups(!quiet);
         let mut wanted = vmac::settle(model, world, &self.wanted);
         if !wanted.is_empty() && !*self.able.get_or_insert_with(|| link::has_macvlan(netlink)) {
             vmac::forgo(model);
@@ -74,6 +79,7 @@ impl Links {
         }
         self.wanted = wanted;
         self.blocked.clear();
+        self.retry = None;
         self.ready.clear();
     }
 
@@ -81,6 +87,23 @@ impl Links {
     pub fn give_up(&mut self) {
         self.wanted.clear();
         self.promoting.clear();
+        self.settings.report_local_groups(true);
+    }
+
+    /// Something was refused: it is asked for again at that time.
+    pub const fn wait_until(&mut self, at: Instant) {
+        self.retry = Some(at);
+    }
+
+    /// When there is something to try again.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.retry
+    }
+
+    /// Forgets [`Self::deadline`], because it has come.
+    pub const fn retrying(&mut self) {
+        self.retry = None;
     }
 
     /// The next requests that bring the interfaces to what is wanted; `None` if they are. Settings are written on the way:
@@ -89,7 +112,10 @@ impl Links {
         self.ours.retain(|index| world.link(*index).is_some());
         self.ready.retain(|index| world.link(*index).is_some());
         self.settings.forget(|index| world.link(index).is_some());
-        let steps = vmac::plan(&self.wanted, world, &self.ours, &self.ready);
+        let mut steps = vmac::plan(&self.wanted, world, &self.ours, &self.ready);
+        if self.retry.is_some() {
+            steps.retain(|step| matches!(step, Step::Remove(_) | Step::Prepare(..)));
+        }
         let is_raw = |step: &&Step<'_>| matches!(step, Step::Create(..) | Step::Remove(_));
         let mut batch = Batch::new();
         if steps.iter().any(|step| is_raw(&step)) {

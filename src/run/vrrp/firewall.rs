@@ -1,12 +1,17 @@
 //! The packet filter: what masters that do not accept refuse, and what virtual MACs of backups may not send.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
 
+use super::addresses::Desired;
+use super::links::Links;
+use super::world::World;
 use crate::error::Chain;
 use crate::io::error::{Failed, NetError};
 use crate::io::netlink::{Batch, Netlink};
 use crate::io::nftables::{self, Element, Table};
 use crate::model::Global;
+use crate::vrrp::{Engine, Instance};
 
 /// Our table in the kernel, if it is needed.
 #[derive(Debug)]
@@ -52,32 +57,31 @@ impl Firewall {
         }
     }
 
-    /// Whether an element is in the table.
-    pub fn elements(&self) -> impl Iterator<Item = Element> {
-        let there = match &self.state {
-            State::There(_, there) => Some(there),
-            State::Absent | State::Unable => None,
-        };
-        there.into_iter().flatten().copied()
-    }
-
-    /// Makes the sets hold what is wanted, and the table first where it is not there. One that has lost its table makes it anew.
-    pub fn follow(&mut self, wanted: &BTreeSet<Element>) {
+    /// Makes the sets hold what is wanted, and the table first where it is not there; what has lost its table makes it anew. While
+    /// addresses are `moving`, none is let through before it is gone.
+    pub fn follow(&mut self, mut wanted: BTreeSet<Element>, moving: bool) {
         if let State::There(netlink, there) = &mut self.state {
-            if there == wanted {
+            if moving {
+                let is_address = |element: &&Element| !matches!(element, Element::Silent(_));
+                wanted.extend(there.iter().filter(is_address));
+            }
+            if *there == wanted {
                 return;
             }
             let mut batch = Batch::new();
             nftables::add(&mut batch, &self.table, wanted.difference(there).copied());
-            nftables::remove(&mut batch, &self.table, there.difference(wanted).copied());
+            nftables::remove(&mut batch, &self.table, there.difference(&wanted).copied());
             match transact(netlink, batch) {
-                Ok(()) => there.clone_from(wanted),
+                Ok(()) => {
+                    *there = wanted;
+                    return;
+                }
                 Err(_) => self.state = State::Absent,
             }
         }
         if matches!(self.state, State::Absent) {
-            self.state = match self.make(wanted) {
-                Ok(netlink) => State::There(netlink, wanted.clone()),
+            self.state = match self.make(&wanted) {
+                Ok(netlink) => State::There(netlink, wanted),
                 Err(refusal) => {
                     refusal.tell(&self.table.name);
                     State::Unable
@@ -128,6 +132,41 @@ impl Firewall {
     }
 }
 
+/// What is to be filtered now; `None` where nothing ever is.
+#[must_use]
+pub fn wanted(
+    engine: &Engine,
+    desired: &Desired,
+    links: &Links,
+    world: &World,
+) -> Option<BTreeSet<Element>> {
+    let instances = || engine.iter().map(|(_, instance)| instance);
+    let refusing = |instance: &&Instance| !instance.config().accept;
+    if links.is_empty() && !instances().any(|instance| refusing(&instance)) {
+        return None;
+    }
+    let masters = || instances().filter(|instance| instance.owns_addresses());
+    let mut wanted = BTreeSet::new();
+    let mut speaking = BTreeSet::new();
+    for instance in masters() {
+        let advertising = world.link_named(instance.config().advert_interface());
+        speaking.extend(advertising.map(|link| link.index));
+        speaking.extend(desired.places(instance, world).map(|(link, _)| link.index));
+    }
+    let mute = links.there(world).map(|link| link.index);
+    let mute = mute.filter(|index| !speaking.contains(index));
+    wanted.extend(mute.map(Element::Silent));
+    for instance in masters().filter(refusing) {
+        let places = desired.places(instance, world);
+        wanted.extend(places.map(|(link, address)| match address.ip {
+            IpAddr::V4(ip) => Element::V4(ip),
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => Element::V6Link(ip, link.index),
+            IpAddr::V6(ip) => Element::V6(ip),
+        }));
+    }
+    Some(wanted)
+}
+
 fn table(global: &Global) -> Table {
     /// keepalived's name for it.
     const NAME: &str = "keepalived";
@@ -165,7 +204,7 @@ impl Refusal {
         };
         log::error!(
             "no packet filter: {why}; {remedy}. Masters accept packets for their addresses, and switches may \
-             hear of a virtual MAC from a backup"
+             hear of a virtual MAC from a backup; against that disable_local_igmp helps"
         );
     }
 }

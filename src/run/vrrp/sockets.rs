@@ -6,10 +6,10 @@ use core::time::Duration;
 use std::error::Error;
 use std::io;
 
-use super::reactor::Source;
 use crate::io::advert::{AdvertSocket, Options};
 use crate::model::{self, Auth, Global, Peering};
 use crate::name::{Family, IfName, Ifindex, Priority};
+use crate::run::reactor::Source;
 use crate::time::Instant;
 use crate::vrrp::{Datagram, Engine, Instance};
 
@@ -60,8 +60,8 @@ impl Sockets {
         &mut self,
         name: &IfName,
         index: Ifindex,
-        engine: &Engine,
         parent: Option<Ifindex>,
+        engine: &Engine,
         global: &Global,
         now: Instant,
     ) -> bool {

@@ -12,25 +12,25 @@ use std::io;
 
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
-use super::firewall::Firewall;
+use super::firewall::{self, Firewall};
 use super::links::Links;
 use super::notifier::Notifier;
-use super::reactor::{Source, now};
 use super::reconcile::{self, Step};
 use super::sockets::Sockets;
+use super::trackers::Trackers;
 use super::world::World;
 use crate::error::Chain;
-use crate::io::address::{self, Key};
+use crate::io::address::{self, Assignment, Key};
 use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
-use crate::io::nftables::Element;
 use crate::io::sysctl::{self, Scope, Setting};
-use crate::model::Model;
+use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
+use crate::run::reactor::{Source, now};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told};
+use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told, Tracked};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
@@ -48,9 +48,13 @@ const ROUNDS: usize = 6;
 /// Until what the kernel refused is tried again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Until what the kernel took, but somebody removed before we could see it, is put back.
+const ANOTHER_TRY: Duration = Duration::from_millis(20);
+
 /// Everything that the VRRP process is.
 pub struct Router {
-    model: Model,
+    /// All that is still needed of the configuration: the engine has the virtual routers.
+    global: Global,
     engine: Engine,
     world: World,
     links: Links,
@@ -60,6 +64,7 @@ pub struct Router {
     sockets: Sockets,
     announcer: Announcer,
     notifier: Notifier,
+    trackers: Trackers,
     desired: Desired,
     /// Addresses that we put there, now or before a crash.
     ours: BTreeSet<Key>,
@@ -92,20 +97,21 @@ impl Router {
     ///
     /// # Errors
     /// A socket that nothing can be done without.
-    pub fn start(mut model: Model) -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn start(model: &mut Model) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
         let world = World::read(&mut netlink)?;
         let mut links = Links::default();
         links.adopt(&world);
-        links.settle(&mut model, &world, &mut netlink);
+        links.settle(model, &world, &mut netlink);
         let mut router = Self {
             firewall: Firewall::new(&model.global),
             links,
-            engine: Engine::new(&model, now()),
-            desired: Desired::of(&model),
+            engine: Engine::new(model, now()),
+            desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
+            trackers: Trackers::new(model),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
@@ -114,7 +120,7 @@ impl Router {
             work: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
-            model,
+            global: model.global.clone(),
             world,
             netlink,
         };
@@ -132,16 +138,16 @@ impl Router {
             .world
             .addresses()
             .filter(|there| self.desired.may_be(there.ip) || self.links.contains(there.ifindex));
-        self.ours = left.map(address::Assignment::key).collect();
+        self.ours = left.map(Assignment::key).collect();
         if !self.ours.is_empty() || !self.links.is_empty() {
             self.firewall.clear_leftover();
         }
     }
 
-    /// The model that is in force.
+    /// The global settings that are in force.
     #[must_use]
-    pub const fn model(&self) -> &Model {
-        &self.model
+    pub const fn global(&self) -> &Global {
+        &self.global
     }
 
     /// The engine, to look at.
@@ -167,6 +173,12 @@ impl Router {
         &self.sockets
     }
 
+    /// What is tracked, and what has been found out about it.
+    #[must_use]
+    pub const fn trackers(&self) -> &Trackers {
+        &self.trackers
+    }
+
     /// When [`Self::tick`] has something to do: at once while there is work.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
@@ -175,6 +187,7 @@ impl Router {
             self.engine.deadline(),
             self.announcer.deadline(),
             self.sockets.deadline(),
+            self.links.deadline(),
             self.refused.values().min().copied(),
             at_once,
         ];
@@ -198,8 +211,10 @@ impl Router {
             self.refused.retain(|_, at| *at > now);
             self.again();
         }
-        if self.sockets.deadline().is_some_and(|at| at <= now) {
+        let retry = [self.sockets.deadline(), self.links.deadline()];
+        if retry.into_iter().flatten().any(|at| at <= now) {
             self.sockets.retrying();
+            self.links.retrying();
             self.look_around();
         }
         self.announcer.send(now);
@@ -251,6 +266,20 @@ impl Router {
         Ok(())
     }
 
+    /// Scripts, files or processes that are tracked have changed.
+    pub fn learn(&mut self) {
+        let now = now();
+        while let Some(found) = self.trackers.take() {
+            let tracked = Tracked {
+                kind: found.kind,
+                name: &found.name,
+                reading: found.reading,
+            };
+            self.happened(Event::Tracked(tracked), now);
+        }
+        self.work();
+    }
+
     /// Takes in what the kernel has announced. After a request of ours its effects are among it.
     fn drain(&mut self) -> io::Result<()> {
         let mut changes = core::mem::take(&mut self.changes);
@@ -277,19 +306,19 @@ impl Router {
         names.sort_unstable();
         names.dedup();
         for name in &names {
-            let mut interface =
-                self.links
-                    .interface(name, &self.world, self.desired.virtual_ones());
+            let virtual_ones = self.desired.virtual_ones();
+            let mut interface = self.links.interface(name, &self.world, virtual_ones);
             if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
                 let parent = self.links.parent(name, &self.world).map(|link| link.index);
-                let (engine, global) = (&self.engine, &self.model.global);
+                let (engine, global) = (&self.engine, &self.global);
                 interface.up = self
                     .sockets
-                    .prepare(name, index, engine, parent, global, now);
+                    .prepare(name, index, parent, engine, global, now);
             }
             self.happened(Event::Interface(interface), now);
         }
+        self.tell_sources(now);
         let world = &self.world;
         self.sockets.keep(|index| {
             world
@@ -306,11 +335,11 @@ impl Router {
             };
             self.guard(true);
             if !self.submit(batch) {
-                break;
+                self.links.wait_until(now() + PATIENCE);
             }
         }
         let sources = self.links.sources(&self.world, self.desired.virtual_ones());
-        let steps = reconcile::plan(|key| self.world.address(key), &sources, &BTreeSet::new());
+        let steps = self.missing(&sources, &BTreeSet::new());
         if !steps.is_empty() {
             self.change(&steps);
         }
@@ -319,68 +348,52 @@ impl Router {
     /// Brings the packet filter to what the virtual routers are now. While addresses are `moving`, none is let through before it is
     /// gone.
     fn guard(&mut self, moving: bool) {
-        let masters = || {
-            let all = self.engine.iter().map(|(_, instance)| instance);
-            all.filter(|instance| instance.owns_addresses())
-        };
-        let mut wanted = BTreeSet::new();
-        let mut needed = self.engine.iter().any(|(_, i)| !i.config().accept);
-        for link in self.links.there(&self.world) {
-            needed = true;
-            let speaks = masters().any(|instance| {
-                let carries = self.desired.places(instance, &self.world);
-                *instance.config().advert_interface() == link.name
-                    || carries
-                        .into_iter()
-                        .any(|(other, _)| other.index == link.index)
-            });
-            if !speaks {
-                wanted.insert(Element::Silent(link.index));
-            }
-        }
-        for instance in masters().filter(|instance| !instance.config().accept) {
-            let places = self.desired.places(instance, &self.world);
-            wanted.extend(places.map(|(link, address)| match address.ip {
-                IpAddr::V4(ip) => Element::V4(ip),
-                IpAddr::V6(ip) if ip.is_unicast_link_local() => Element::V6Link(ip, link.index),
-                IpAddr::V6(ip) => Element::V6(ip),
-            }));
-        }
-        if moving {
-            let addresses = self.firewall.elements();
-            wanted.extend(addresses.filter(|there| !matches!(there, Element::Silent(_))));
-        }
-        if needed {
-            self.firewall.follow(&wanted);
-        } else {
-            self.firewall.remove();
+        let wanted = firewall::wanted(&self.engine, &self.desired, &self.links, &self.world);
+        match wanted {
+            Some(wanted) => self.firewall.follow(wanted, moving),
+            None => self.firewall.remove(),
         }
     }
 
-    /// Sends requests and takes in what becomes of them. False if one was refused, which has been told.
+    /// Sends requests and takes in what becomes of them. False if something was refused, which has been told.
     fn submit(&mut self, batch: Batch) -> bool {
-        let mut done = true;
-        match self.netlink.commit(batch) {
+        let taken = match self.netlink.commit(batch) {
             Ok(refusals) => {
-                let told = refusals.iter();
-                for refused in told.filter(|r| !r.already_there() && !r.already_gone()) {
+                for refused in refusals
+                    .iter()
+                    .filter(|r| !r.already_there() && !r.already_gone())
+                {
                     log::error!("{}", Chain(refused));
-                    done = false;
                 }
+                refusals.is_empty()
             }
             Err(error) => {
                 log::error!("{}", Chain(&error));
-                done = false;
+                false
             }
-        }
+        };
         if let Err(error) = self.drain() {
-            log::error!("cannot learn what became of the interfaces: {error}");
-            done = false;
+            log::error!("cannot learn what became of a request: {error}");
         }
-        done
+        taken
     }
 
-    /// An address may be missing, or may be addable now.
+    /// Tells the engine whether the source addresses that were asked for by name (`track_src_ip`) are on this host.
+    fn tell_sources(&mut self, now: Instant) {
+        let configs = self.engine.iter().map(|(_, instance)| instance.config());
+        let tracked = configs.filter(|config| config.track_source);
+        let sources: Vec<_> = tracked.filter_map(|i| i.source).collect();
+        for address in sources {
+            let here = self
+                .world
+                .addresses()
+                .any(|there| there.ip == address && !there.is_tentative());
+            self.happened(Event::Source { address, here }, now);
+        }
+    }
+
+    /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
+    /// difference is taken of everything.
     fn again(&mut self) {
         if !self.work.contains(&Work::Reconcile) {
             self.work.push_back(Work::Reconcile);
@@ -403,10 +416,10 @@ impl Router {
                         self.sockets.advertise(instance, priority);
                     }
                 }
-                Action::Acquire(_) => self.work.push_back(Work::Reconcile),
+                Action::Acquire(_) => self.again(),
                 Action::Release(id) => {
                     self.announcer.cancel(id);
-                    self.work.push_back(Work::Reconcile);
+                    self.again();
                 }
                 Action::Announce { id, repeat } => {
                     self.work.push_back(Work::Announce { id, repeat })
@@ -469,25 +482,36 @@ impl Router {
         }
     }
 
-    /// Changes one portion of the addresses; true if there are more.
+    /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
     fn reconcile(&mut self) -> bool {
-        let mut desired = self.desired.now(&self.engine, &self.world);
-        desired.extend(self.links.sources(&self.world, self.desired.virtual_ones()));
-        let mut steps = reconcile::plan(|key| self.world.address(key), &desired, &self.ours);
-        steps.retain(
-            |step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())),
-        );
-        self.guard(!steps.is_empty());
-        if steps.is_empty() {
-            return false;
-        }
-        let more = steps.len() > PORTION;
-        steps.truncate(PORTION);
-        self.change(&steps);
+        self.guard(true);
+        // Once to change, once to find that nothing is left to change.
+        let more = (0..2).all(|_| self.change_portion());
         if !more {
             self.guard(false);
         }
         more
+    }
+
+    fn change_portion(&mut self) -> bool {
+        let mut desired = self.desired.now(&self.engine, &self.world);
+        desired.extend(self.links.sources(&self.world, self.desired.virtual_ones()));
+        let mut steps = self.missing(&desired, &self.ours);
+        if steps.is_empty() {
+            return false;
+        }
+        steps.truncate(PORTION);
+        self.change(&steps);
+        true
+    }
+
+    /// What leads to the desired addresses, without what has been refused a moment ago.
+    fn missing(&self, desired: &BTreeMap<Key, Assignment>, ours: &BTreeSet<Key>) -> Vec<Step> {
+        let mut steps = reconcile::plan(|key| self.world.address(key), desired, ours);
+        steps.retain(
+            |step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())),
+        );
+        steps
     }
 
     fn change(&mut self, steps: &[Step]) {
@@ -508,9 +532,13 @@ impl Router {
                 }
             }
         }
-        self.submit(batch);
-        // What is still not as wanted was refused: it is not asked for again at once, over and over.
-        let until = now() + PATIENCE;
+        let patience = if self.submit(batch) {
+            ANOTHER_TRY
+        } else {
+            PATIENCE
+        };
+        // What is still not as wanted was refused, or somebody took it away at once: it is not asked for over and over.
+        let until = now() + patience;
         for step in steps {
             match step {
                 Step::Add(wanted) if self.world.address(&wanted.key()).is_none() => {
@@ -561,17 +589,17 @@ impl Router {
     }
 
     /// Carries out another configuration: what did not change does not notice.
-    pub fn reload(&mut self, mut model: Model) {
-        self.links
-            .settle(&mut model, &self.world, &mut self.netlink);
+    pub fn reload(&mut self, model: &mut Model) {
+        self.links.settle(model, &self.world, &mut self.netlink);
         self.firewall.reload(&model.global);
         let mut actions = core::mem::take(&mut self.actions);
-        self.engine.reload(&model, now(), &mut actions);
+        self.engine.reload(model, now(), &mut actions);
         self.carry_out(&mut actions);
         self.actions = actions;
-        self.desired = Desired::of(&model);
+        self.desired = Desired::of(model);
         self.notifier.reload(&model.global);
-        self.model = model;
+        self.trackers.reload(model);
+        self.global = model.global.clone();
         self.refused.clear();
         self.look_around();
         self.again();
@@ -583,6 +611,7 @@ impl Router {
 
     /// Resigns, and takes everything away that is ours unless it is to be kept.
     pub fn stop(&mut self, keep: bool) {
+        self.trackers.stop();
         self.happened(Event::Stop, now());
         if keep {
             self.work.retain(|work| *work != Work::Reconcile);
@@ -601,7 +630,7 @@ impl Router {
     }
 
     /// Waits for the scripts that were told of the stop, for a second at the most.
-    pub async fn farewell(self) {
+    pub async fn farewell(&mut self) {
         self.notifier.farewell().await;
     }
 }

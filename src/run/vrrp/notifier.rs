@@ -6,10 +6,10 @@ use std::path::Path;
 
 use smol::Task;
 
-use super::fifo::{self, Fifo};
-use super::scripts::{Job, Runner};
 use crate::model::{self, Command, Global, Notify, User};
 use crate::name::Priority;
+use crate::run::fifo::{self, Fifo};
+use crate::run::scripts::{Job, Runner};
 use crate::vrrp::{Group, GroupId, Id, Instance, State, Told};
 
 /// How long the scripts that are told of the stop may take.
@@ -159,7 +159,7 @@ impl Notifier {
     }
 
     /// Waits until all scripts have ended, for a second at the most.
-    pub async fn farewell(self) {
+    pub async fn farewell(&mut self) {
         if !self.runner.settle(FAREWELL).await {
             log::warn!("not waiting any longer for scripts that still run");
         }
