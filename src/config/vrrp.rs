@@ -193,13 +193,13 @@ const ADDRESSES: Rows = &[
     key("virtual_rules", Braces, NotYet, |d, a| {
         d.rules.extend(route::rules(a.block.children(), a.context))
     }),
-    key("promote_secondaries", Any, NotYet, |d, _| {
+    key("promote_secondaries", Any, Obeyed, |d, _| {
         d.promote_secondaries = true
     }),
-    key("accept", Any, NotYet, |d, a| {
+    key("accept", Any, Obeyed, |d, a| {
         d.accept = At::new(Some(true), a)
     }),
-    key("no_accept", Any, NotYet, |d, a| {
+    key("no_accept", Any, Obeyed, |d, a| {
         d.accept = At::new(Some(false), a)
     }),
 ];
@@ -308,7 +308,7 @@ const LINK: Rows = &[
     key("dont_track_primary", Any, Obeyed, |d, _| {
         d.dont_track_primary = true
     }),
-    key("use_vmac", Any, NotYet, |d, a| {
+    key("use_vmac", Any, Obeyed, |d, a| {
         let vmac = vmac(a, false);
         d.vmac = At::new(Some(vmac), a);
     }),
@@ -316,11 +316,11 @@ const LINK: Rows = &[
         let vmac = vmac(a, true);
         d.vmac = At::new(Some(vmac), a);
     }),
-    key("use_vmac_addr", Any, NotYet, |d, _| d.vmac_addr = true),
-    key("vmac_xmit_base", Any, NotYet, |d, a| {
+    key("use_vmac_addr", Any, Obeyed, |d, _| d.vmac_addr = true),
+    key("vmac_xmit_base", Any, Obeyed, |d, a| {
         d.xmit_base = Some(a.block.at())
     }),
-    key("vrf", Value, NotYet, |d, a| d.vrf = a.interface()),
+    key("vrf", Value, Obeyed, |d, a| d.vrf = a.interface()),
     key("linkbeat_use_polling", Any, NotYet, |d, _| {
         d.linkbeat_polling = true
     }),

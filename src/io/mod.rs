@@ -9,5 +9,7 @@ pub mod inotify;
 pub mod link;
 pub mod monitor;
 pub mod netlink;
+pub mod nftables;
 pub mod processes;
 pub mod sys;
+pub mod sysctl;

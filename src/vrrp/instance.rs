@@ -299,13 +299,14 @@ impl Instance {
         interval.skew(self.priority())
     }
 
-    /// The interfaces that must be up besides its own: those that its addresses go on.
+    /// The interfaces that must be up besides the one of its adverts: those that its addresses go on.
     pub(super) fn devices(&self) -> impl Iterator<Item = &IfName> {
-        let addresses = self.config.addresses.iter().chain(&self.config.excluded);
+        let config = &self.config;
+        let addresses = config.addresses.iter().chain(&config.excluded);
         addresses
             .filter(|address| address.tracked)
-            .filter_map(|address| address.dev.as_ref())
-            .filter(|dev| **dev != self.config.interface)
+            .map(|address| address.dev.as_ref().unwrap_or(config.address_interface()))
+            .filter(|dev| *dev != config.advert_interface())
     }
 
     /// What it tracks, itself and as a member of its sync group.

@@ -3,12 +3,16 @@
 pub mod addresses;
 pub mod announcer;
 pub mod drive;
+pub mod firewall;
+pub mod links;
 pub mod notifier;
 pub mod reconcile;
 pub mod report;
 pub mod router;
+pub mod settings;
 pub mod sockets;
 pub mod trackers;
+pub mod vmac;
 pub mod world;
 
 pub use drive::drive;

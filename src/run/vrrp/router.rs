@@ -12,17 +12,20 @@ use std::io;
 
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
+use super::firewall::{self, Firewall};
+use super::links::Links;
 use super::notifier::Notifier;
 use super::reconcile::{self, Step};
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
 use crate::error::Chain;
-use crate::io::address::{self, Key};
+use crate::io::address::{self, Assignment, Key};
 use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
+use crate::io::sysctl::{self, Scope, Setting};
 use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
@@ -44,6 +47,10 @@ const BACKLOG: usize = 1024;
 /// Most adverts of a crowd that are heard before our own go out.
 const TOGETHER: usize = 64;
 
+/// Requests for virtual MAC interfaces that follow from one another: remove, make, prepare, switch on; and once more where the
+/// world changed meanwhile.
+const ROUNDS: usize = 6;
+
 /// Until what the kernel refused is tried again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -56,6 +63,8 @@ pub struct Router {
     global: Global,
     engine: Engine,
     world: World,
+    links: Links,
+    firewall: Firewall,
     netlink: Netlink,
     monitor: Source<Monitor>,
     sockets: Sockets,
@@ -96,12 +105,17 @@ impl Router {
     ///
     /// # Errors
     /// A socket that nothing can be done without.
-    pub fn start(model: &Model) -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn start(model: &mut Model) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
         let world = World::read(&mut netlink)?;
+        let mut links = Links::default();
+        links.adopt(&world);
+        links.settle(model, &world, &mut netlink);
         let mut router = Self {
+            firewall: Firewall::new(&model.global),
+            links,
             engine: Engine::new(model, now()),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
@@ -132,8 +146,11 @@ impl Router {
         let left = self
             .world
             .addresses()
-            .filter(|there| self.desired.may_be(there.ip));
-        self.ours = left.map(address::Assignment::key).collect();
+            .filter(|there| self.desired.may_be(there.ip) || self.links.contains(there.ifindex));
+        self.ours = left.map(Assignment::key).collect();
+        if !self.ours.is_empty() || !self.links.is_empty() {
+            self.firewall.clear_leftover();
+        }
     }
 
     /// The global settings that are in force.
@@ -179,6 +196,7 @@ impl Router {
             self.engine.deadline(),
             self.announcer.deadline(),
             self.sockets.deadline(),
+            self.links.deadline(),
             self.refused.values().min().copied(),
             at_once,
         ];
@@ -202,8 +220,10 @@ impl Router {
             self.refused.retain(|_, at| *at > now);
             self.again();
         }
-        if self.sockets.deadline().is_some_and(|at| at <= now) {
+        let retry = [self.sockets.deadline(), self.links.deadline()];
+        if retry.into_iter().flatten().any(|at| at <= now) {
             self.sockets.retrying();
+            self.links.retrying();
             self.look_around();
         }
         self.announcer.send(now);
@@ -297,16 +317,21 @@ impl Router {
 
     /// Tells the engine what has become of the interfaces that it uses, and gives it sockets on those that are there.
     fn look_around(&mut self) {
+        self.tend_links();
         let now = now();
         let mut names: Vec<_> = self.engine.interfaces().cloned().collect();
         names.sort_unstable();
         names.dedup();
         for name in &names {
-            let mut interface = self.world.interface(name, self.desired.virtual_ones());
+            let virtual_ones = self.desired.virtual_ones();
+            let mut interface = self.links.interface(name, &self.world, virtual_ones);
             if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
+                let parent = self.links.parent(name, &self.world).map(|link| link.index);
                 let (engine, global) = (&self.engine, &self.global);
-                interface.up = self.sockets.prepare(name, index, engine, global, now);
+                interface.up = self
+                    .sockets
+                    .prepare(name, index, parent, engine, global, now);
             }
             self.happened(Event::Interface(interface), now);
         }
@@ -317,6 +342,57 @@ impl Router {
                 .link(index)
                 .is_some_and(|link| names.contains(&link.name))
         });
+    }
+
+    /// Brings the virtual MAC interfaces to what is wanted, with the addresses that adverts come from.
+    fn tend_links(&mut self) {
+        for _ in 0..ROUNDS {
+            let Some(batch) = self.links.next(&self.world) else {
+                break;
+            };
+            self.guard(true);
+            if !self.submit(batch) {
+                self.links.wait_until(now() + PATIENCE);
+            }
+        }
+        let sources = self.links.sources(&self.world, self.desired.virtual_ones());
+        let steps = self.missing(&sources, &BTreeSet::new());
+        if !steps.is_empty() {
+            self.change(&steps);
+        }
+    }
+
+    /// Brings the packet filter to what the virtual routers are now. While addresses are `moving`, none is let through before it is
+    /// gone.
+    fn guard(&mut self, moving: bool) {
+        let wanted = firewall::wanted(&self.engine, &self.desired, &self.links, &self.world);
+        match wanted {
+            Some(wanted) => self.firewall.follow(wanted, moving),
+            None => self.firewall.remove(),
+        }
+    }
+
+    /// Sends requests and takes in what becomes of them. False if something was refused, which has been told.
+    fn submit(&mut self, batch: Batch) -> bool {
+        let taken = match self.netlink.commit(batch) {
+            Ok(refusals) => {
+                for refused in refusals
+                    .iter()
+                    .filter(|r| !r.already_there() && !r.already_gone())
+                {
+                    log::error!("{}", Chain(refused));
+                }
+                refusals.is_empty()
+            }
+            Err(error) => {
+                log::error!("{}", Chain(&error));
+                false
+            }
+        };
+        if let Err(error) = self.drain() {
+            log::error!("cannot learn what became of a request: {error}");
+        }
+        taken
     }
 
     /// Tells the engine whether the source addresses that were asked for by name (`track_src_ip`) are on this host.
@@ -429,22 +505,34 @@ impl Router {
 
     /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
     fn reconcile(&mut self) -> bool {
+        self.guard(true);
         // Once to change, once to find that nothing is left to change.
-        (0..2).all(|_| self.change_portion())
+        let more = (0..2).all(|_| self.change_portion());
+        if !more {
+            self.guard(false);
+        }
+        more
     }
 
     fn change_portion(&mut self) -> bool {
-        let desired = self.desired.now(&self.engine, &self.world);
-        let mut steps = reconcile::plan(|key| self.world.address(key), &desired, &self.ours);
-        steps.retain(
-            |step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())),
-        );
+        let mut desired = self.desired.now(&self.engine, &self.world);
+        desired.extend(self.links.sources(&self.world, self.desired.virtual_ones()));
+        let mut steps = self.missing(&desired, &self.ours);
         if steps.is_empty() {
             return false;
         }
         steps.truncate(PORTION);
         self.change(&steps);
         true
+    }
+
+    /// What leads to the desired addresses, without what has been refused a moment ago.
+    fn missing(&self, desired: &BTreeMap<Key, Assignment>, ours: &BTreeSet<Key>) -> Vec<Step> {
+        let mut steps = reconcile::plan(|key| self.world.address(key), desired, ours);
+        steps.retain(
+            |step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())),
+        );
+        steps
     }
 
     fn change(&mut self, steps: &[Step]) {
@@ -465,24 +553,11 @@ impl Router {
                 }
             }
         }
-        let mut patience = PATIENCE;
-        match self.netlink.commit(batch) {
-            Ok(refusals) => {
-                if refusals.is_empty() {
-                    patience = ANOTHER_TRY;
-                }
-                for refused in refusals
-                    .iter()
-                    .filter(|r| !r.already_there() && !r.already_gone())
-                {
-                    log::error!("{}", Chain(refused));
-                }
-            }
-            Err(error) => log::error!("{}", Chain(&error)),
-        }
-        if let Err(error) = self.drain() {
-            log::error!("cannot learn what became of the addresses: {error}");
-        }
+        let patience = if self.submit(batch) {
+            ANOTHER_TRY
+        } else {
+            PATIENCE
+        };
         // What is still not as wanted was refused, or somebody took it away at once: it is not asked for over and over.
         let until = now() + patience;
         for step in steps {
@@ -535,7 +610,9 @@ impl Router {
     }
 
     /// Carries out another configuration: what did not change does not notice.
-    pub fn reload(&mut self, model: &Model) {
+    pub fn reload(&mut self, model: &mut Model) {
+        self.links.settle(model, &self.world, &mut self.netlink);
+        self.firewall.reload(&model.global);
         let mut actions = core::mem::take(&mut self.actions);
         self.engine.reload(model, now(), &mut actions);
         self.carry_out(&mut actions);
@@ -561,11 +638,16 @@ impl Router {
             self.work.retain(|work| *work != Work::Reconcile);
         } else {
             self.desired = Desired::default();
+            self.links.give_up();
             self.again();
         }
         while !self.work.is_empty() {
             self.work();
         }
+        if !keep {
+            self.tend_links();
+        }
+        self.firewall.remove();
     }
 
     /// Waits for the scripts that were told of the stop, for a second at the most.
@@ -607,6 +689,5 @@ fn burst(
 
 /// Whether this host forwards IPv6 packets that come in by a link, as a neighbour advertisement tells.
 fn forwards(link: &Link) -> bool {
-    let path = format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name);
-    std::fs::read_to_string(path).is_ok_and(|value| value.trim() == "1")
+    sysctl::get(Scope::Link(&link.name), Setting::Forwarding).is_ok_and(|value| value == 1)
 }
