@@ -6,10 +6,12 @@
 //! - [`model`]: what was asked for, as plain data;
 //! - [`wire`]: bytes ↔ values, for what VRRP puts on the wire; no clock, no sockets;
 //! - [`vrrp`]: the protocol, a pure function of (state, event, now) → actions;
+//! - [`track`]: what scripts, files and processes that are watched mean, as pure as that;
 //! - [`io`]: the kernel; knows no rule of the protocol, and holds all of the unsafe code (`io::sys`);
 //! - [`run`]: what connects them: reactor, processes, signals, files.
 //!
-//! Arrows never turn back: `main → cli → run → {io, vrrp, config}`, `io → wire`, `vrrp → model, wire`, `config → model`.
+//! Arrows never turn back: `main → cli → run → {io, vrrp, track, config}`, `io → wire`, `vrrp → model, wire`, `track → model`,
+//! `config → model`.
 //! The engines, `wire`, `config` and `model` know neither sockets nor clocks, so that the protocol runs on a made-up
 //! clock in tests, thousands of routers at a time. `tests/architecture.rs` holds this.
 
@@ -24,6 +26,8 @@ pub mod model;
 pub mod name;
 pub mod run;
 pub mod time;
+#[cfg(feature = "vrrp")]
+pub mod track;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;
 pub mod wire;

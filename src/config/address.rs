@@ -96,6 +96,7 @@ fn line(a: &mut Args<'_, '_, '_>, statics: bool) -> Option<Address> {
                     if is_address {
                         diag.hint("each address needs a line of its own");
                     }
+                    a.skip();
                 }
             }
         }

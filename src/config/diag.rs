@@ -113,6 +113,11 @@ impl Diags {
         self.insecure_script
     }
 
+    /// Whether an error more would be kept: a hint that takes time is worth it for those only.
+    pub(super) const fn keeps_errors(&self) -> bool {
+        self.errors < KEPT
+    }
+
     pub(super) fn error(&mut self, at: Span, what: impl Into<String>) -> &mut Diag {
         self.put(Level::Error, Kind::Plain, at, what.into())
     }
@@ -131,7 +136,12 @@ impl Diags {
         self.put(Level::Error, Kind::InsecureScript, at, what.into())
     }
 
-    fn put(&mut self, level: Level, kind: Kind, at: Span, what: String) -> &mut Diag {
+    fn put(&mut self, level: Level, kind: Kind, at: Span, mut what: String) -> &mut Diag {
+        // A word may be as long as its file.
+        if let Some((end, _)) = what.char_indices().nth(2 * SHOWN) {
+            what.truncate(end);
+            what.push('…');
+        }
         let count = match level {
             Level::Error => &mut self.errors,
             Level::Warning => &mut self.warnings,
@@ -157,6 +167,8 @@ impl Diags {
     pub(super) fn sort(&mut self) {
         self.kept
             .sort_by_key(|d| (d.at.file, d.at.line, d.at.start));
+        // A sequence, or a file that is included twice, says the same of the same place again.
+        self.kept.dedup();
         self.spare = None;
     }
 }

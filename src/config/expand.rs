@@ -11,8 +11,10 @@ use super::source::Made;
 /// Definitions within definitions.
 const DEEPEST: usize = 64;
 /// Replacements in one line, and its length when they are done: `$A=${A}${A}` must end.
-const MOST_REPLACED: usize = 10_000;
+const MOST_REPLACED: usize = 2000;
 const LONGEST: usize = 1 << 20;
+/// A name with what `_RANDOM` takes.
+const LONGEST_NAME: usize = 256;
 
 /// What the names stand for.
 #[derive(Default)]
@@ -138,7 +140,9 @@ impl Reader<'_> {
                 from = 0;
                 continue;
             }
-            if let Some((name, value)) = definition(text) {
+            // Once a name was passed over, the line does not begin anew.
+            let start = if from == 0 { definition(text) } else { None };
+            if let Some((name, value)) = start {
                 let (name, value) = (name.to_owned(), line.tail(value));
                 self.definitions.known.insert(name, Rc::new(vec![value]));
                 return;
@@ -240,14 +244,15 @@ impl Reader<'_> {
         let start = from + text.get(from..)?.find('$')?;
         let after = text.get(start + 1..)?;
         let (name, end) = match after.strip_prefix('{') {
-            Some(inner) => match inner.find('}') {
+            Some(inner) => match inner.bytes().take(LONGEST_NAME).position(|b| b == b'}') {
                 Some(close) => (inner.get(..close)?, start + 3 + close),
                 None => return Some(Reference::Undefined { end: start + 1 }),
             },
             None => {
-                let length = after
-                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                    .unwrap_or(after.len());
+                let mut letters = after.bytes().take(LONGEST_NAME);
+                let length = letters
+                    .position(|b| !b.is_ascii_alphanumeric() && b != b'_')
+                    .unwrap_or(after.len().min(LONGEST_NAME));
                 let next = line.text.get(start + 1 + length..)?.chars().next();
                 if !matches!(next, None | Some(' ' | '\t' | ',' | ')')) {
                     return Some(Reference::Undefined { end: start + 1 });
@@ -272,7 +277,7 @@ impl Reader<'_> {
     fn predefined(&mut self, name: &str) -> Option<String> {
         let mut words = name.split_ascii_whitespace();
         Some(match words.next()? {
-            "_PWD" => self.directory().display().to_string(),
+            "_PWD" => self.real_directory().display().to_string(),
             "_INSTANCE" => self.config_id.clone(),
             "_HASH" => "#".to_owned(),
             "_BANG" => "!".to_owned(),

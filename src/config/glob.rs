@@ -80,7 +80,8 @@ pub(super) fn paths(base: &Path, pattern: &str) -> Vec<PathBuf> {
 }
 
 fn matching(directory: &Path, part: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(directory) else {
+    let here = directory.as_os_str().is_empty();
+    let Ok(entries) = fs::read_dir(if here { Path::new(".") } else { directory }) else {
         return Vec::new();
     };
     let names = entries

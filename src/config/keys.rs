@@ -139,6 +139,12 @@ impl<D> Table<D> {
                         .warn(block.at(), format!("'{name}' has no effect"))
                         .hint(why);
                 }
+                Now::Wrong(instead) => {
+                    context
+                        .diags
+                        .error(block.at(), format!("unknown keyword '{name}'"))
+                        .hint(instead);
+                }
                 Now::Called(new) => {
                     context
                         .diags
@@ -155,40 +161,54 @@ impl<D> Table<D> {
             }
             return;
         }
+        if !context.diags.keeps_errors() {
+            context.diags.error(block.at(), "unknown keyword");
+            return;
+        }
         let place = if self.block.is_empty() {
             "at the top level".to_owned()
         } else {
             format!("in {}", self.block)
         };
-        let near = nearest(name, self.names());
-        let elsewhere = || {
-            context
-                .homes
-                .iter()
-                .filter(|r| r.keyword == name)
-                .map(|r| r.block)
-                .collect::<Vec<_>>()
-        };
-        let hint = match near {
-            Some((near, 1)) => Some(format!("did you mean '{near}'?")),
-            _ => match (elsewhere().as_slice(), near) {
-                ([], Some((near, _))) => Some(format!("did you mean '{near}'?")),
-                ([], None) if block.body.is_some() => {
-                    Some("ignored with its whole block".to_owned())
-                }
-                ([], None) => None,
-                ([""], _) => {
-                    Some("it belongs to the top level: is a '}' missing above?".to_owned())
-                }
-                ([home, ..], _) => Some(format!(
-                    "it belongs into {home}: is there a '}}' too many, or a '{{' missing, above?"
-                )),
-            },
-        };
+        let hint = self.hint(block, context);
         let diag = context
             .diags
             .error(block.at(), format!("unknown keyword '{name}' {place}"));
         diag.hint = hint;
+    }
+
+    /// What an unknown word may have been meant to be.
+    fn hint(&self, block: &Block<'_>, context: &Context) -> Option<String> {
+        let name = block.keyword();
+        if name.chars().any(|c| {
+            !c.is_ascii()
+                && (c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}'))
+        }) {
+            return Some("an invisible character stands here: type the line anew".to_owned());
+        }
+        let near = nearest(name, self.names());
+        if let Some((near, 1)) = near {
+            return Some(format!("did you mean '{near}'?"));
+        }
+        let home = context
+            .homes
+            .iter()
+            .find(|row| row.keyword == name)
+            .map(|row| row.block);
+        match (home, near) {
+            (Some(""), _) => {
+                Some("it belongs to the top level: is a '}' missing above?".to_owned())
+            }
+            (Some(home), _) if self.block.is_empty() => Some(format!(
+                "it belongs into {home}: is a '{{' missing, or a '}}' too many, above?"
+            )),
+            (Some(home), _) => Some(format!("it belongs into {home}")),
+            (None, Some((near, _))) => Some(format!("did you mean '{near}'?")),
+            (None, None) => block
+                .body
+                .is_some()
+                .then(|| "ignored with its whole block".to_owned()),
+        }
     }
 }
 
@@ -271,6 +291,8 @@ enum Now {
     Gone(&'static str),
     /// It has another name.
     Called(&'static str),
+    /// It never was, or means something that is said otherwise: how.
+    Wrong(&'static str),
 }
 
 struct Old {
@@ -294,6 +316,16 @@ const fn called(name: &'static str, blocks: &'static [&'static str], new: &'stat
         now: Now::Called(new),
     }
 }
+
+const fn wrong(name: &'static str, blocks: &'static [&'static str], instead: &'static str) -> Old {
+    Old {
+        name,
+        blocks,
+        now: Now::Wrong(instead),
+    }
+}
+
+const DPVS: &str = "it is of DPVS, which is another program";
 
 /// Words of early versions, and misspellings that are copied from page to page.
 const OLD: &[Old] = &[
@@ -322,9 +354,62 @@ const OLD: &[Old] = &[
     called("weigth", &["real_server", "vrrp_script"], "weight"),
     called("vrrp_grap_interval", &["global_defs"], "vrrp_garp_interval"),
     called("connetc_port", CHECKERS, "connect_port"),
-    called("nb_get_retries", CHECKERS, "retry"),
+    called("nb_get_retry", RETRYING, "retry"),
+    called("notice_down", &["real_server"], "notify_down"),
+    called("SMTP_CHEKC", &["real_server"], "SMTP_CHECK"),
+    called("ICMP_CHECK", &["real_server"], "PING_CHECK"),
+    called("interface_name", &["vrrp_instance"], "interface"),
+    called(
+        "smtp_connect_time",
+        &["global_defs"],
+        "smtp_connect_timeout",
+    ),
+    wrong(
+        "sync_instance",
+        &["vrrp_instance"],
+        "write a vrrp_sync_group with both instances",
+    ),
+    wrong("local_address_group", &[""], DPVS),
+    wrong("deny_address_group", &[""], DPVS),
+    wrong("laddr_group_name", &["virtual_server"], DPVS),
+    wrong("daddr_group_name", &["virtual_server"], DPVS),
+    wrong("establish_timeout", &["virtual_server"], DPVS),
+    wrong("dpdk_interface", &["vrrp_instance"], DPVS),
+    wrong(
+        "dynamic",
+        &["FILE_CHECK"],
+        "the manual page of keepalived has it, but no version",
+    ),
+    wrong(
+        "notify_deleted",
+        &["vrrp_sync_group"],
+        "the manual page of keepalived has it, but only instances can be deleted",
+    ),
+    wrong(
+        "state_file_location",
+        &["global_defs"],
+        "the manual page of keepalived has it; the keyword is state_dump_file",
+    ),
+    wrong(
+        "stats_file_location",
+        &["global_defs"],
+        "the manual page of keepalived has it; the keyword is stats_dump_file",
+    ),
+    wrong(
+        "json_file_location",
+        &["global_defs"],
+        "the manual page of keepalived has it; the keyword is json_dump_file",
+    ),
 ];
 
+const RETRYING: &[&str] = &[
+    "TCP_CHECK",
+    "SMTP_CHECK",
+    "DNS_CHECK",
+    "UDP_CHECK",
+    "PING_CHECK",
+    "MISC_CHECK",
+];
 const CHECKERS: &[&str] = &[
     "TCP_CHECK",
     "HTTP_GET",

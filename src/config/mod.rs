@@ -62,6 +62,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// What is to be carried out, without the texts and all else that only its reader needs.
+    #[must_use]
+    pub fn into_model(self) -> Box<Model> {
+        Box::new(self.model)
+    }
+
     /// Every finding with its line and a caret.
     pub fn findings(&self) -> impl Iterator<Item = Render<'_>> {
         self.diags.iter().map(|diag| Render {

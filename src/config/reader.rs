@@ -79,8 +79,15 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// The directory of the file that is being read.
-    pub(super) fn directory(&self) -> PathBuf {
+    /// The directory of the file that is being read, as people name it.
+    fn directory(&self) -> PathBuf {
+        let file = self.open.last().and_then(|f| self.sources.get(*f));
+        let path = file.and_then(|s| Path::new(&s.name).parent());
+        path.unwrap_or(Path::new("")).to_owned()
+    }
+
+    /// The same without links, from the root.
+    pub(super) fn real_directory(&self) -> PathBuf {
         let file = self.open.last().and_then(|f| self.sources.get(*f));
         let path = file.and_then(|s| s.path.parent());
         path.unwrap_or(Path::new("/")).to_owned()

@@ -308,7 +308,7 @@ fn auth(
     let Some(kind) = draft.auth_kind else {
         if let Some(pass) = &draft.auth_pass {
             diags
-                .error(pass.at, "auth_pass without auth_type")
+                .warn(pass.at, "auth_pass without auth_type")
                 .hint("add 'auth_type PASS'; no authentication is used");
         }
         return Auth::None;
@@ -476,8 +476,13 @@ pub(super) fn announcing(
     } else {
         (base.delay, base.repeat)
     };
-    let delay = own.delay.or(global.delay).unwrap_or(base_delay);
-    let repeat = own.repeat.or(global.repeat).unwrap_or(base_repeat);
+    let global_delay = global.delay.unwrap_or(base_delay);
+    let global_repeat = global.repeat.unwrap_or(base_repeat);
+    let delay = own.delay.unwrap_or(global_delay);
+    let repeat = own.repeat.unwrap_or(global_repeat);
+    // The global values, as keepalived has it, whatever the instance itself says about becoming master.
+    let lower_delay = global.lower_delay.unwrap_or(global_delay);
+    let lower_repeat = global.lower_repeat.unwrap_or(global_repeat);
     let extra = own.extra.or(global.extra);
     let group = garp.iter().find(|g| g.interfaces.contains(interface));
     let pace = &defaults.global.announcing;
@@ -492,12 +497,12 @@ pub(super) fn announcing(
         lower_delay: if strict {
             Duration::ZERO
         } else {
-            own.lower_delay.or(global.lower_delay).unwrap_or(delay)
+            own.lower_delay.unwrap_or(lower_delay)
         },
         lower_repeat: if strict {
             0
         } else {
-            own.lower_repeat.or(global.lower_repeat).unwrap_or(repeat)
+            own.lower_repeat.unwrap_or(lower_repeat)
         },
         extra_interface: extra.map_or(base.extra_interface, |(every, _)| every),
         extra_everywhere: extra.is_some_and(|(_, all)| all),

@@ -73,7 +73,7 @@ pub(super) const ROOT: Table<Root> = Table {
         key("global_defs", Braces, Obeyed, |d, a| {
             GLOBAL.read(a.block.children(), &mut d.global, a.context)
         }),
-        key("net_namespace", Value, NotYet, |d, a| {
+        key("net_namespace", Value, Obeyed, |d, a| {
             d.global.global.net_namespace = a.text("a name")
         }),
         key(
@@ -154,20 +154,20 @@ pub(super) const ROOT: Table<Root> = Table {
             }
             d.garp_groups.push(group);
         }),
-        key("vrrp_script", Named, NotYet, |d, a| {
+        key("vrrp_script", Named, Obeyed, |d, a| {
             let at = named(a);
             d.scripts
                 .extend(track::script(a).map(|value| At { value, at }));
         }),
-        key("track_file", Named, NotYet, |d, a| {
+        key("track_file", Named, Obeyed, |d, a| {
             let at = named(a);
             d.files.extend(track::file(a).map(|value| At { value, at }));
         }),
-        key("vrrp_track_file", Named, NotYet, |d, a| {
+        key("vrrp_track_file", Named, Obeyed, |d, a| {
             let at = named(a);
             d.files.extend(track::file(a).map(|value| At { value, at }));
         }),
-        key("vrrp_track_process", Named, NotYet, |d, a| {
+        key("vrrp_track_process", Named, Obeyed, |d, a| {
             let at = named(a);
             d.processes
                 .extend(track::process(a).map(|value| At { value, at }));
@@ -177,7 +177,7 @@ pub(super) const ROOT: Table<Root> = Table {
             BFD.read(a.block.children(), &mut name, a.context);
             d.bfds.push(name);
         }),
-        key("vrrp_sync_group", Named, NotYet, |d, a| {
+        key("vrrp_sync_group", Named, Obeyed, |d, a| {
             let mut group = GroupDraft {
                 at: named(a),
                 name: a.text("a name").unwrap_or_default(),

@@ -184,6 +184,27 @@ impl Args<'_, '_, '_> {
 /// Commands that script security refuses, by text.
 pub(super) type Refused = BTreeSet<String>;
 
+/// What the file system says about a program.
+enum Program {
+    Missing,
+    NotExecutable(PathBuf),
+    /// Someone besides root can write this part of its path.
+    Insecure(PathBuf),
+    Sound,
+}
+
+impl Program {
+    fn look(name: &str) -> Self {
+        let Some(path) = find(name) else {
+            return Self::Missing;
+        };
+        if fs::metadata(&path).is_ok_and(|m| !m.is_file() || m.mode() & 0o111 == 0) {
+            return Self::NotExecutable(path);
+        }
+        insecure_part(&path).map_or(Self::Sound, Self::Insecure)
+    }
+}
+
 /// Looks at every program; `default` is the user where a command names none.
 pub(super) fn check(
     scripts: Scripts,
@@ -192,49 +213,82 @@ pub(super) fn check(
     diags: &mut Diags,
 ) -> Refused {
     let mut refused = Refused::new();
-    let mut told = BTreeSet::new();
+    let mut programs: BTreeMap<String, Program> = BTreeMap::new();
+    let mut shells = BTreeSet::new();
     for (command, at) in scripts.seen {
-        let root = command.user.or(default).is_none_or(|u| u.uid == 0);
-        if !told.insert((command.text.clone(), root)) || needs_shell(&command.text) {
+        if command.needs_shell() || command.connection().is_some() {
+            if shells.insert(command.text.clone()) {
+                check_shell(&command, at, diags);
+            }
             continue;
         }
-        let name = command.words.first().map_or("", |w| w.as_str());
-        let Some(path) = find(name) else {
-            diags.warn(at, format!("there is no program '{name}'"));
+        let Some(name) = command.words.first() else {
             continue;
         };
-        if fs::metadata(&path).is_ok_and(|m| !m.is_file() || m.mode() & 0o111 == 0) {
-            diags
-                .warn(at, format!("'{}' cannot be executed", path.display()))
-                .hint("chmod +x");
-            continue;
-        }
-        let Some(part) = insecure_part(&path).filter(|_| root) else {
-            continue;
-        };
-        let what = format!(
-            "'{}' would run as root, but others than root can change '{}'",
-            command.text,
-            part.display()
-        );
-        if secure {
-            refused.insert(command.text.clone());
-            diags
-                .insecure(at, what)
-                .hint("enable_script_security refuses it");
-        } else {
-            diags
-                .warn(at, what)
-                .hint("enable_script_security would refuse it");
+        let new = !programs.contains_key(name);
+        let program = programs
+            .entry(name.clone())
+            .or_insert_with(|| Program::look(name));
+        match program {
+            Program::Missing if new => {
+                diags.warn(at, format!("there is no program '{name}'"));
+            }
+            Program::NotExecutable(path) if new => {
+                diags
+                    .warn(at, format!("'{}' cannot be executed", path.display()))
+                    .hint("chmod +x");
+            }
+            Program::Insecure(part) if command.user.or(default).is_none_or(|u| u.uid == 0) => {
+                let what = format!(
+                    "'{name}' would run as root, but others than root can change '{}'",
+                    part.display()
+                );
+                if secure {
+                    diags
+                        .insecure(at, what)
+                        .hint("enable_script_security refuses it");
+                    refused.insert(command.text);
+                } else if new {
+                    diags
+                        .warn(at, what)
+                        .hint("enable_script_security would refuse it");
+                }
+            }
+            _ => {}
         }
     }
     refused
 }
 
-/// Whether a command is a line for a shell rather than a program with arguments.
-fn needs_shell(text: &str) -> bool {
-    text.starts_with(['[', ':', '!'])
-        || text.contains(['|', '&', ';', '<', '>', '(', ')', '$', '`', '='])
+/// A line for a shell can only be judged by words that the system's shell does not know.
+fn check_shell(command: &Command, at: Span, diags: &mut Diags) {
+    if command.connection().is_some() {
+        return;
+    }
+    let Some(shell) = plain_shell() else {
+        return;
+    };
+    let lacks = |what: &str, hint: &str| (what.to_owned(), hint.to_owned());
+    let lack = if command.words.iter().any(|word| word == "[[") {
+        lacks("[[ … ]]", "write [ … ] instead, or bash -c '…'")
+    } else if command.text.contains("/dev/tcp/") && !command.text.contains("bash") {
+        lacks(
+            "/dev/tcp",
+            "\"</dev/tcp/ADDRESS/PORT\" alone needs no shell",
+        )
+    } else {
+        return;
+    };
+    let (what, hint) = lack;
+    let what = format!("/bin/sh is {shell} here, which does not know {what}: it always fails");
+    diags.warn(at, what).hint(hint);
+}
+
+/// The name of /bin/sh, if it is one that knows no more than POSIX asks for.
+fn plain_shell() -> Option<&'static str> {
+    let path = fs::canonicalize("/bin/sh").ok()?;
+    let name = path.file_name()?;
+    ["dash", "posh"].into_iter().find(|shell| name == *shell)
 }
 
 fn find(name: &str) -> Option<PathBuf> {

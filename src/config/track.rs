@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::diag::Span;
 use super::keys::Shape::{Any, Block as Braces, Value};
-use super::keys::Status::NotYet;
+use super::keys::Status::{NotYet, Obeyed};
 use super::keys::{Context, Key, Table, key};
 use super::tree::Block;
 use super::value::Args;
@@ -31,24 +31,24 @@ pub(super) struct ScriptDraft {
 pub(super) const SCRIPT: Table<ScriptDraft> = Table {
     block: "vrrp_script",
     keys: &[&[
-        key("script", Value, NotYet, |d, a| d.command = a.lone_script()),
-        key("interval", Value, NotYet, |d, a| {
+        key("script", Value, Obeyed, |d, a| d.command = a.lone_script()),
+        key("interval", Value, Obeyed, |d, a| {
             d.interval = a.time(1_000..=u32::MAX as u64 * 1_000).or(d.interval)
         }),
-        key("timeout", Value, NotYet, |d, a| {
+        key("timeout", Value, Obeyed, |d, a| {
             d.timeout = a.time(1..=u32::MAX as u64 * 1_000).or(d.timeout)
         }),
-        key("weight", Value, NotYet, |d, a| {
+        key("weight", Value, Obeyed, |d, a| {
             d.weight = a.weight(253).unwrap_or(d.weight)
         }),
-        key("rise", Value, NotYet, |d, a| {
+        key("rise", Value, Obeyed, |d, a| {
             d.rise = a.number(1..=i32::MAX as i64).unwrap_or(d.rise)
         }),
-        key("fall", Value, NotYet, |d, a| {
+        key("fall", Value, Obeyed, |d, a| {
             d.fall = a.number(1..=i32::MAX as i64).unwrap_or(d.fall)
         }),
-        key("user", Value, NotYet, |d, a| d.user = a.user()),
-        key("init_fail", Any, NotYet, |d, _| d.init_fail = true),
+        key("user", Value, Obeyed, |d, a| d.user = a.user()),
+        key("init_fail", Any, Obeyed, |d, _| d.init_fail = true),
     ]],
 };
 
@@ -77,11 +77,13 @@ pub(super) fn script(a: &mut Args<'_, '_, '_>) -> Option<ScriptTracker> {
     };
     command.user = command.user.or(draft.user);
     let interval = draft.interval.unwrap_or(Duration::from_secs(1));
+    let timeout = draft.timeout.unwrap_or(interval);
+    let limit = command.connection().and_then(|connection| connection.limit);
     Some(ScriptTracker {
         name: draft.name,
         command,
         interval,
-        timeout: draft.timeout.unwrap_or(interval),
+        timeout: limit.map_or(timeout, |limit| timeout.min(limit)),
         weight: draft.weight,
         rise: draft.rise,
         fall: draft.fall,
@@ -97,13 +99,13 @@ pub(super) struct FileDraft {
 pub(super) const FILE: Table<FileDraft> = Table {
     block: "track_file",
     keys: &[&[
-        key("file", Value, NotYet, |d, a| {
+        key("file", Value, Obeyed, |d, a| {
             d.tracker.path = a.text("a path").unwrap_or_default()
         }),
-        key("weight", Value, NotYet, |d, a| {
+        key("weight", Value, Obeyed, |d, a| {
             d.tracker.weight = a.weight(254).unwrap_or(d.tracker.weight)
         }),
-        key("init_file", Any, NotYet, |d, a| {
+        key("init_file", Any, Obeyed, |d, a| {
             let value = match a.peek() {
                 Some(word) if word.text != "overwrite" => {
                     a.number(i64::from(i32::MIN)..=i64::from(i32::MAX))
@@ -153,12 +155,12 @@ const HOUR: u64 = 3600 * SECOND;
 pub(super) const PROCESS: Table<ProcessDraft> = Table {
     block: "vrrp_track_process",
     keys: &[&[
-        key("process", Value, NotYet, |d, a| {
+        key("process", Value, Obeyed, |d, a| {
             let words = a.block.phrase.script_words().into_iter().skip(1);
             d.tracker.words = words.map(|(w, _)| w).collect();
             a.skip();
         }),
-        key("param_match", Value, NotYet, |d, a| {
+        key("param_match", Value, Obeyed, |d, a| {
             let kinds = [
                 ("exact", ArgumentMatch::Exact),
                 ("initial", ArgumentMatch::Initial),
@@ -166,26 +168,26 @@ pub(super) const PROCESS: Table<ProcessDraft> = Table {
             ];
             d.tracker.arguments = a.choice("way to compare arguments", &kinds);
         }),
-        key("weight", Value, NotYet, |d, a| {
+        key("weight", Value, Obeyed, |d, a| {
             d.tracker.weight = a.weight(254).unwrap_or(d.tracker.weight)
         }),
-        key("quorum", Value, NotYet, |d, a| {
+        key("quorum", Value, Obeyed, |d, a| {
             d.tracker.quorum = a.number(0..=65_535).unwrap_or(d.tracker.quorum)
         }),
-        key("quorum_max", Value, NotYet, |d, a| {
+        key("quorum_max", Value, Obeyed, |d, a| {
             d.tracker.quorum_max = a.number(0..=65_535)
         }),
-        key("fork_delay", Value, NotYet, |d, a| {
+        key("fork_delay", Value, Obeyed, |d, a| {
             d.tracker.fork_delay = a.time(1..=HOUR).unwrap_or_default()
         }),
-        key("terminate_delay", Value, NotYet, |d, a| {
+        key("terminate_delay", Value, Obeyed, |d, a| {
             d.tracker.terminate_delay = a.time(1..=HOUR).unwrap_or_default()
         }),
-        key("delay", Value, NotYet, |d, a| {
+        key("delay", Value, Obeyed, |d, a| {
             let delay = a.time(1..=HOUR).unwrap_or_default();
             (d.tracker.fork_delay, d.tracker.terminate_delay) = (delay, delay);
         }),
-        key("full_command", Any, NotYet, |d, _| {
+        key("full_command", Any, Obeyed, |d, _| {
             d.tracker.full_command = true
         }),
     ]],
@@ -249,7 +251,7 @@ pub(super) trait HasTracking {
 
 pub(super) const fn lists<D: HasTracking>() -> [Key<D>; 5] {
     [
-        key("track_interface", Braces, NotYet, |d, a| {
+        key("track_interface", Braces, Obeyed, |d, a| {
             list(a.block.children(), 253, a.context, |a, item| {
                 let Some(name) = a.interface_of(item.word) else {
                     return;
@@ -267,13 +269,13 @@ pub(super) const fn lists<D: HasTracking>() -> [Key<D>; 5] {
                 }
             });
         }),
-        key("track_script", Braces, NotYet, |d, a| {
+        key("track_script", Braces, Obeyed, |d, a| {
             named(a, 253, &mut d.tracking().scripts)
         }),
-        key("track_file", Braces, NotYet, |d, a| {
+        key("track_file", Braces, Obeyed, |d, a| {
             named(a, 254, &mut d.tracking().files)
         }),
-        key("track_process", Braces, NotYet, |d, a| {
+        key("track_process", Braces, Obeyed, |d, a| {
             named(a, 254, &mut d.tracking().processes)
         }),
         key("track_bfd", Braces, NotYet, |d, a| {

@@ -6,6 +6,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::diag::Diag;
+use super::dump::Seconds;
 use super::keys::Context;
 use super::tree::Block;
 use super::words::Word;
@@ -130,8 +131,8 @@ impl<'b, 'a, 'c> Args<'b, 'a, 'c> {
         word: Word<'_>,
         range: RangeInclusive<u64>,
     ) -> Option<Duration> {
-        let low = Duration::from_micros(*range.start()).as_secs_f64();
-        let high = Duration::from_micros(*range.end()).as_secs_f64();
+        let low = Seconds(Duration::from_micros(*range.start()));
+        let high = Seconds(Duration::from_micros(*range.end()));
         let expected = || format!("expected {low} to {high} seconds");
         match micros(word.text) {
             None => self
@@ -174,8 +175,11 @@ impl<'b, 'a, 'c> Args<'b, 'a, 'c> {
         if found.is_none() {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
             let text = format!("'{}' is no {what}", word.text);
-            self.error(word, text)
-                .hint(format!("expected {}", names.join(", ")));
+            let hint = match word.text.strip_suffix([';', ',']) {
+                Some(bare) => format!("write '{bare}': nothing ends a line but its end"),
+                None => format!("expected {}", names.join(", ")),
+            };
+            self.error(word, text).hint(hint);
         }
         found.map(|(_, value)| *value)
     }

@@ -163,11 +163,7 @@ pub(super) const AUTH: Table<InstanceDraft> = Table {
     block: "authentication",
     keys: &[&[
         key("auth_type", Value, Obeyed, |d, a| {
-            let kinds = [
-                ("PASS", AuthKind::Pass),
-                ("AH", AuthKind::Ah),
-                ("simple", AuthKind::Pass),
-            ];
+            let kinds = [("PASS", AuthKind::Pass), ("AH", AuthKind::Ah)];
             d.auth_kind = At::new(a.choice("kind of authentication", &kinds), a);
         }),
         key("auth_pass", Value, Obeyed, |d, a| {
@@ -270,12 +266,12 @@ const PEERING: Rows = &[
     key("mcast_dst_ip", Value, Obeyed, |d, a| {
         d.group = At::new(a.address(), a)
     }),
-    key("unicast_src_ip", Value, NotYet, |d, a| {
+    key("unicast_src_ip", Value, Obeyed, |d, a| {
         d.unicast = Some(a.block.at());
         d.source = At::new(a.address(), a);
     }),
-    key("track_src_ip", Any, NotYet, |d, _| d.track_source = true),
-    key("unicast_peer", Braces, NotYet, |d, a| {
+    key("track_src_ip", Any, Obeyed, |d, _| d.track_source = true),
+    key("unicast_peer", Braces, Obeyed, |d, a| {
         d.unicast = Some(a.block.at());
         for block in a.block.children() {
             let mut line = Args::line(block, a.context);
@@ -288,18 +284,18 @@ const PEERING: Rows = &[
             line.finish();
         }
     }),
-    key("unicast_ttl", Value, NotYet, |d, a| {
+    key("unicast_ttl", Value, Obeyed, |d, a| {
         d.unicast = Some(a.block.at());
         d.unicast_ttl = a.number(0..=255);
     }),
-    key("unicast_fault_no_peer", Any, NotYet, |d, a| {
+    key("unicast_fault_no_peer", Any, Obeyed, |d, a| {
         d.unicast = Some(a.block.at());
         d.fault_without_peer = true;
     }),
-    key("check_unicast_src", Any, NotYet, |d, a| {
+    key("check_unicast_src", Any, Obeyed, |d, a| {
         d.check_unicast_src = a.switch()
     }),
-    key("old_unicast_checksum", Any, NotYet, |d, a| {
+    key("old_unicast_checksum", Any, Obeyed, |d, a| {
         d.old_checksum = if a.flag("never") {
             OldChecksum::Never
         } else {
@@ -352,7 +348,7 @@ const FINE: Rows = &[
             None
         });
     }),
-    key("kernel_rx_buf_size", Value, NotYet, |d, a| {
+    key("kernel_rx_buf_size", Value, Obeyed, |d, a| {
         d.receive_buffer = a.number(1..=i64::from(i32::MAX))
     }),
 ];
@@ -480,27 +476,27 @@ pub(super) const GROUP: Table<GroupDraft> = Table {
     keys: &[
         GROUP_TRACKING,
         &[
-            key("group", Braces, NotYet, |d, a| {
+            key("group", Braces, Obeyed, |d, a| {
                 let words = a.block.children().iter().flat_map(|b| b.words.iter());
                 d.members.extend(words.map(|w| At {
                     value: w.text.to_owned(),
                     at: w.at,
                 }));
             }),
-            key("notify_master", Value, NotYet, |d, a| {
+            key("notify_master", Value, Obeyed, |d, a| {
                 a.notify(&mut d.notify.master)
             }),
-            key("notify_backup", Value, NotYet, |d, a| {
+            key("notify_backup", Value, Obeyed, |d, a| {
                 a.notify(&mut d.notify.backup)
             }),
-            key("notify_fault", Value, NotYet, |d, a| {
+            key("notify_fault", Value, Obeyed, |d, a| {
                 a.notify(&mut d.notify.fault)
             }),
-            key("notify_stop", Value, NotYet, |d, a| {
+            key("notify_stop", Value, Obeyed, |d, a| {
                 a.notify(&mut d.notify.stop)
             }),
-            key("notify", Value, NotYet, |d, a| a.notify(&mut d.notify.any)),
-            key("notify_priority_changes", Any, NotYet, |d, a| {
+            key("notify", Value, Obeyed, |d, a| a.notify(&mut d.notify.any)),
+            key("notify_priority_changes", Any, Obeyed, |d, a| {
                 d.notify.priority_changes = a.switch()
             }),
             key("smtp_alert", Any, NotYet, |d, a| d.notify.mail = a.switch()),

@@ -2,9 +2,12 @@
 
 pub mod address;
 pub mod advert;
+pub mod connect;
 pub mod error;
 pub mod frame;
+pub mod inotify;
 pub mod link;
 pub mod monitor;
 pub mod netlink;
+pub mod processes;
 pub mod sys;

@@ -4,11 +4,18 @@ use core::cell::RefCell;
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::io;
+
+use smol::future;
 
 use crate::io::sys::{self, Ended, Program};
 
+use super::reactor::{sleep, spawn};
 use super::signal;
+
+/// From asking until killing.
+const RETIREMENT: Duration = Duration::from_secs(2);
 
 thread_local! {
     static CHILDREN: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
@@ -84,6 +91,22 @@ impl Child {
         if self.runs() {
             let _ = sys::kill(-self.pid, number);
         }
+    }
+
+    /// Asks it and all that it has started to end, and kills what has not after two seconds. For one that was started apart.
+    pub fn retire(self) {
+        if !self.runs() {
+            return;
+        }
+        self.signal_group(libc::SIGTERM);
+        spawn(async move {
+            let ended = async {
+                self.ended().await;
+            };
+            future::or(ended, sleep(RETIREMENT)).await;
+            self.signal_group(libc::SIGKILL);
+        })
+        .detach();
     }
 
     /// Whether it has not been waited for, so that its number is still its own.

@@ -100,7 +100,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
     settle_console(options);
     let exit = if options.single {
         enter_namespace(options, &loaded.model.global)?;
-        wait(serve(Role::Vrrp, options, loaded, signals))
+        wait(serve(Role::Vrrp, options, loaded.into_model(), signals))
     } else {
         drop(loaded);
         let reload = || {
@@ -125,11 +125,11 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     let path = pidfile::path(Some(role), options, &loaded.model.global);
     let _pid_file = take_pid_file(&path)?;
     enter_namespace(options, &loaded.model.global)?;
-    Ok(wait(serve(role, options, loaded, signals)))
+    Ok(wait(serve(role, options, loaded.into_model(), signals)))
 }
 
 /// Does what a role is there for until a signal stops it.
-async fn serve(role: Role, options: &Options, loaded: Loaded, signals: &mut Signals) -> Exit {
+async fn serve(role: Role, options: &Options, model: Box<Model>, signals: &mut Signals) -> Exit {
     match role {
         #[cfg(feature = "vrrp")]
         Role::Vrrp => {
@@ -138,11 +138,11 @@ async fn serve(role: Role, options: &Options, loaded: Loaded, signals: &mut Sign
             } else {
                 Reader::Child
             };
-            let again = || configuration::reload(options, reader).map(|loaded| loaded.model);
-            vrrp::drive(loaded.model, signals, options.dont_release_vrrp, again).await
+            let again = || configuration::reload(options, reader).map(Loaded::into_model);
+            vrrp::drive(model, signals, options.dont_release_vrrp, again).await
         }
         _ => {
-            let _ = (options, loaded, signals);
+            let _ = (options, model, signals);
             log::error!("{role} is not in this build");
             Exit::Fatal
         }

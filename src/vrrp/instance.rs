@@ -52,7 +52,7 @@ pub struct Instance {
     said: Said,
     old_checksum: bool,
     /// Of `auth_type AH`.
-    key: Option<Key>,
+    key: Option<Box<Key>>,
     /// The last sequence number of an authentication header, seen or sent.
     sequence: u32,
     stats: Stats,
@@ -120,7 +120,7 @@ impl Instance {
         let addresses = self.config.addresses.iter().map(|address| address.ip);
         self.advertised.extend(addresses);
         self.key = match (self.config.auth, self.config.version, self.config.family) {
-            (Auth::Ah(password), Version::V2, Family::V4) => Some(Key::new(password)),
+            (Auth::Ah(password), Version::V2, Family::V4) => Some(Box::new(Key::new(password))),
             _ => None,
         };
         self.old_checksum = matches!(
@@ -259,8 +259,8 @@ impl Instance {
 
     /// The key of the authentication header in front of its adverts, where it uses one.
     #[must_use]
-    pub const fn key(&self) -> Option<&Key> {
-        self.key.as_ref()
+    pub fn key(&self) -> Option<&Key> {
+        self.key.as_deref()
     }
 
     /// Sequence number of the authentication header of the advert to be sent now.

@@ -116,11 +116,11 @@ pub(super) const fn bearing(weight: Weight, up: bool) -> Bearing {
 }
 
 /// A file's number times its weight: at -254 and below a fault, otherwise at most 253. With weight zero any number but zero
-/// is a fault.
+/// is a fault, reversed zero is.
 pub(super) fn bearing_of_file(weight: Weight, value: i64) -> Bearing {
     let sign = if weight.reverse { -1 } else { 1 };
     match (weight.value, value) {
-        (0, 0) => Bearing::Adds(0),
+        (0, value) if (value == 0) != weight.reverse => Bearing::Adds(0),
         (0, _) => Bearing::Fault,
         (weight, value) => {
             let product = value.saturating_mul(i64::from(weight) * sign);
@@ -253,6 +253,8 @@ mod tests {
         );
         assert_eq!(bearing_of_file(weight(0, false), 0), Bearing::Adds(0));
         assert_eq!(bearing_of_file(weight(0, false), 1), Bearing::Fault);
+        assert_eq!(bearing_of_file(weight(0, true), 1), Bearing::Adds(0));
+        assert_eq!(bearing_of_file(weight(0, true), 0), Bearing::Fault);
     }
 
     #[test]

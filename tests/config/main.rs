@@ -200,6 +200,25 @@ fn a_script_that_others_can_write_is_refused_under_script_security_only() {
 }
 
 #[test]
+fn a_line_of_a_megabyte_takes_time_in_proportion() {
+    let path = scratch("long").join("main.conf");
+    for piece in [
+        "$", "${", "{", "\"", "'", "a ", "\\", "@", "~SEQ(", "#", "\u{fffd}",
+    ] {
+        fs::write(&path, piece.repeat(1_000_000 / piece.len())).unwrap();
+        let begun = std::time::Instant::now();
+        let loaded = read(&path);
+        let shown: usize = loaded.findings().map(|f| f.to_string().len()).sum();
+        assert!(shown < 100_000, "{piece:?}");
+        // Quadratic behaviour would take hours.
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(60),
+            "{piece:?}"
+        );
+    }
+}
+
+#[test]
 fn many_findings_are_counted_but_not_all_kept() {
     let path = scratch("many").join("main.conf");
     fs::write(&path, "foo\n".repeat(5000)).unwrap();

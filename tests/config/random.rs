@@ -99,7 +99,7 @@ fn mutated_files_never_stop_the_parser_and_their_models_survive_a_dump() {
         .filter(quick)
         .map(|p| fs::read(p).unwrap())
         .collect();
-    for seed in 1..=3000 {
+    for seed in 1..=1500 {
         let mut random = Random(seed * 0x9e37_79b9);
         let mut text = texts[random.below(texts.len())].clone();
         for _ in 0..=random.below(6) {
@@ -127,7 +127,7 @@ fn mutated_files_never_stop_the_parser_and_their_models_survive_a_dump() {
 
 #[test]
 fn bytes_by_chance_never_stop_the_parser() {
-    for seed in 1..=1000 {
+    for seed in 1..=500 {
         let mut random = Random(seed * 0x1234_5677);
         let mut text = Vec::new();
         for _ in 0..random.below(200) {
@@ -291,7 +291,7 @@ fn written(random: &mut Random) -> String {
 
 #[test]
 fn sensible_files_by_chance_survive_a_dump() {
-    for seed in 1..=2000 {
+    for seed in 1..=1000 {
         let mut random = Random(seed * 0x7654_3211);
         let text = written(&mut random);
         survive("written", text.as_bytes(), seed);

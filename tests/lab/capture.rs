@@ -31,6 +31,8 @@ pub(crate) struct Frame {
     pub(crate) mac: Mac,
     /// What it is.
     pub(crate) seen: Seen,
+    /// All of it, from the Ethernet header on.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What a frame is.
@@ -74,6 +76,24 @@ impl Seen {
             _ => None,
         }
     }
+}
+
+/// Frames as a file that tcpdump and Wireshark read (draft-ietf-opsawg-pcap).
+pub(crate) fn pcap<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<u8> {
+    const ETHERNET: u32 = 1;
+    let words = |words: [u32; 4]| words.map(u32::to_be_bytes).concat();
+    let mut file = 0xa1b2_c3d4_u32.to_be_bytes().to_vec();
+    file.extend([0, 2, 0, 4]);
+    file.extend(words([0, 0, 65535, ETHERNET]));
+    let mut start = None;
+    for frame in frames {
+        let since = frame.at - *start.get_or_insert(frame.at);
+        let length = u32::try_from(frame.bytes.len()).expect("a frame");
+        let seconds = u32::try_from(since.as_secs()).expect("a short story");
+        file.extend(words([seconds, since.subsec_micros(), length, length]));
+        file.extend(&frame.bytes);
+    }
+    file
 }
 
 /// The listener; it ends with this value.
@@ -186,7 +206,8 @@ fn listen(socket: &OwnedFd, ports: &HashMap<u32, String>, shared: &Shared) {
         else {
             continue;
         };
-        let Some((mac, seen)) = take_apart(buffer.get(..passed.len).unwrap_or_default()) else {
+        let bytes = buffer.get(..passed.len).unwrap_or_default();
+        let Some((mac, seen)) = take_apart(bytes) else {
             continue;
         };
         let at = passed
@@ -198,6 +219,7 @@ fn listen(socket: &OwnedFd, ports: &HashMap<u32, String>, shared: &Shared) {
             from: from.clone(),
             mac,
             seen,
+            bytes: bytes.to_owned(),
         });
         shared.arrived.notify_all();
     }

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,9 @@ use keepalite::name::Mac;
 use neli::consts::rtnl::{Nda, Rtm};
 use neli::types::RtBuffer;
 
-use super::{Namespace, Process, Switch, commit, index, name, open, wait_until};
+use super::{
+    Daemon, Json, Namespace, Process, Program, Switch, commit, index, name, open, wait_until,
+};
 
 /// No change of a link or an address takes as long.
 const SOON: Duration = Duration::from_secs(5);
@@ -106,6 +109,52 @@ impl Host {
             environment,
             &self.scratch,
         )
+    }
+
+    /// Starts a daemon on the host, with this configuration.
+    pub(crate) fn daemon(&self, program: Program, configuration: &str) -> Daemon {
+        Daemon::start(self, &self.scratch, program, configuration)
+            .unwrap_or_else(|e| panic!("{program:?} does not start: {e}"))
+    }
+
+    /// Runs a command on the host, words between blanks, and gives what it says; it has to succeed.
+    pub(crate) fn run(&self, command: &str) -> String {
+        let mut words = command.split_whitespace();
+        let program = words.next().unwrap_or_default();
+        // A child is in the namespace of the thread that starts it.
+        let output = self
+            .namespace
+            .enter(|| Command::new(program).args(words).output())
+            .unwrap_or_else(|e| panic!("cannot run {command}: {e}"));
+        let failed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {failed}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// As [`Self::run`], for commands that answer with JSON.
+    pub(crate) fn ask(&self, command: &str) -> Json {
+        let text = self.run(command);
+        Json::parse(&text).unwrap_or_else(|| panic!("{command} gave no JSON: {text}"))
+    }
+
+    /// Is it answered from this address? A refused connection is an answer, and one that no kernel limits.
+    pub(crate) fn is_answered_by(&self, ip: IpAddr) -> bool {
+        const DISCARD: u16 = 9;
+        let connect = || TcpStream::connect_timeout(&(ip, DISCARD).into(), SOON);
+        match self.namespace.enter(connect) {
+            Ok(_) => true,
+            Err(e) => e.kind() == io::ErrorKind::ConnectionRefused,
+        }
+    }
+
+    /// Waits until `eth0` has a link-local address that can be used.
+    pub(crate) fn wait_for_link_local(&self) {
+        let usable = |a: &Assignment| {
+            let link_local = matches!(a.ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+            link_local && a.ifindex == self.eth0 && !a.is_tentative()
+        };
+        self.wait(SOON, || self.addresses().iter().any(usable).then_some(()))
+            .unwrap_or_else(|| panic!("{} never gets its link-local address", self.name));
     }
 
     /// Pulls the plug, or puts it back: the host sees the carrier go and come.

@@ -35,15 +35,21 @@ use keepalite::name::IfName;
 
 mod capture;
 mod client;
+mod daemon;
 mod host;
+mod json;
 mod namespace;
 mod process;
+mod watch;
 
-pub(crate) use capture::{Capture, Frame, Seen};
+pub(crate) use capture::{Capture, Frame, Seen, pcap};
 pub(crate) use client::{Client, Outage};
+pub(crate) use daemon::{Daemon, Dump, Program, SOON, kill};
 pub(crate) use host::Host;
+pub(crate) use json::Json;
 pub(crate) use namespace::{Namespace, as_root, permitted, with_namespaces};
 pub(crate) use process::Process;
+pub(crate) use watch::Watch;
 
 /// What is asked of a new host: its name, and its addresses as "10.0.0.2/24".
 pub(crate) type Wish<'a> = (&'a str, &'a [&'a str]);

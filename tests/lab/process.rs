@@ -62,6 +62,11 @@ impl Process {
         String::from_utf8_lossy(&text).into_owned()
     }
 
+    /// The directory of the file to which it says everything.
+    pub(crate) fn output_directory(&self) -> &Path {
+        self.output.parent().unwrap_or(Path::new("/"))
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill_process(pid(self.id())?, signal)?)
@@ -71,6 +76,11 @@ impl Process {
     pub(crate) fn terminate(&mut self, at_most: Duration) -> io::Result<ExitStatus> {
         self.signal(Signal::TERM)?;
         self.wait(at_most)
+    }
+
+    /// It and all that it started, the oldest first.
+    pub(crate) fn tree(&self) -> Vec<u32> {
+        tree(self.id())
     }
 
     /// Kills it and all that it started, at once: what a crash or a power cut does.

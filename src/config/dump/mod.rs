@@ -149,7 +149,7 @@ impl Display for ByUser {
 }
 
 /// Seconds, with as many digits as are needed.
-struct Seconds(Duration);
+pub(super) struct Seconds(pub(super) Duration);
 
 impl Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -80,9 +80,7 @@ fn assignment(link: &Link, address: &Address) -> Assignment {
     let label = address.label.as_deref().unwrap_or(link.name.as_str());
     Assignment {
         prefix: address.peer.map_or(address.prefix, |(_, prefix)| prefix),
-        broadcast: address
-            .broadcast
-            .and_then(|broadcast| resolve(broadcast, address.ip, address.prefix)),
+        broadcast: broadcast(address),
         scope: address.scope.unwrap_or(0),
         label: address
             .ip
@@ -94,6 +92,12 @@ fn assignment(link: &Link, address: &Address) -> Assignment {
         preferred: address.preferred.unwrap_or(address::FOR_EVER),
         ..Assignment::new(link.index, address.ip, address.prefix)
     }
+}
+
+/// The broadcast address that is asked for, if it means one.
+pub(super) fn broadcast(address: &Address) -> Option<Ipv4Addr> {
+    let broadcast = address.broadcast?;
+    resolve(broadcast, address.ip, address.prefix)
 }
 
 /// The broadcast address of a subnet; none for a prefix without host bits to set (RFC 3021).

@@ -18,13 +18,17 @@ use crate::run::signal::{Signal, Signals};
 /// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
 /// `None` after having said why not. With `keep`, addresses stay where they are at the end.
 pub async fn drive(
-    model: Model,
+    model: Box<Model>,
     signals: &mut Signals,
     keep: bool,
-    mut reload: impl FnMut() -> Option<Model>,
+    mut reload: impl FnMut() -> Option<Box<Model>>,
 ) -> Exit {
-    let mut router = match Router::start(model) {
-        Ok(router) => router,
+    let started = Router::start(&model);
+    drop(model);
+    // On the heap, as the model was: a future is copied from frame to frame before it stays anywhere, and no page of a stack
+    // is ever given back.
+    let mut router = match started {
+        Ok(router) => Box::new(router),
         Err(error) => {
             log::error!("cannot start: {error}");
             return Exit::Fatal;
@@ -42,10 +46,14 @@ pub async fn drive(
                 Ok(())
             }
             Ok(Happening::Change) => router.observe(),
+            Ok(Happening::Finding) => {
+                router.learn();
+                Ok(())
+            }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
                 if let Some(model) = reload() {
-                    router.reload(model);
+                    router.reload(&model);
                 }
                 Ok(())
             }
@@ -61,7 +69,12 @@ pub async fn drive(
         }
     };
     router.stop(keep);
-    router.farewell().await;
+    // The end of a script is a signal too.
+    let deaf = async {
+        while signals.next().await.is_ok() {}
+        core::future::pending().await
+    };
+    future::or(router.farewell(), deaf).await;
     exit
 }
 
@@ -73,8 +86,8 @@ fn report(router: &mut Router, signal: Signal) {
         Signal::Stats | Signal::StatsClear => Report::Stats,
         Signal::Stop | Signal::Reload => return,
     };
-    if let Err(error) = report.write(router.engine(), router.model(), Clock::read(now())) {
-        let path = report.path(&router.model().global);
+    if let Err(error) = report.write(router.engine(), router.global(), Clock::read(now())) {
+        let path = report.path(router.global());
         log::error!("cannot write {}: {error}", path.display());
     }
     if signal == Signal::StatsClear {
@@ -91,6 +104,8 @@ enum Happening<S> {
     Advert(usize),
     /// The kernel announces a change of links or addresses.
     Change,
+    /// Something that is tracked has changed.
+    Finding,
     /// Somebody sent a signal.
     Signal(S),
 }
@@ -112,6 +127,9 @@ async fn happening<S>(
         }
         if router.monitor().poll_readable(context)?.is_ready() {
             return Poll::Ready(Ok(Happening::Change));
+        }
+        if router.trackers().poll_news(context).is_ready() {
+            return Poll::Ready(Ok(Happening::Finding));
         }
         match due.as_mut().as_pin_mut().map(|due| due.poll(context)) {
             Some(Poll::Ready(())) => Poll::Ready(Ok(Happening::Due)),

@@ -8,6 +8,7 @@ pub mod reconcile;
 pub mod report;
 pub mod router;
 pub mod sockets;
+pub mod trackers;
 pub mod world;
 
 pub use drive::drive;

@@ -159,7 +159,7 @@ impl Notifier {
     }
 
     /// Waits until all scripts have ended, for a second at the most.
-    pub async fn farewell(self) {
+    pub async fn farewell(&mut self) {
         if !self.runner.settle(FAREWELL).await {
             log::warn!("not waiting any longer for scripts that still run");
         }

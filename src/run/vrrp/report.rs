@@ -11,7 +11,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::model::{Address, Auth, Command, Global, Model, Wish};
+use super::addresses::broadcast;
+use crate::model::{Address, Auth, Command, Global, Wish};
 use crate::name::IfName;
 use crate::run::json::Json;
 use crate::time::Instant;
@@ -81,17 +82,13 @@ impl Report {
     ///
     /// # Errors
     /// What the file system refused; the file that was there before is then untouched.
-    pub fn write(self, engine: &Engine, model: &Model, clock: Clock) -> io::Result<()> {
-        let path = self.path(&model.global);
-        replace(
-            &path,
-            model.global.umask.unwrap_or(0o177),
-            |out| match self {
-                Self::Data => data(out, engine, model, clock),
-                Self::Stats => stats(out, engine),
-                Self::Json => json(out, engine, model, clock),
-            },
-        )
+    pub fn write(self, engine: &Engine, global: &Global, clock: Clock) -> io::Result<()> {
+        let path = self.path(global);
+        replace(&path, global.umask.unwrap_or(0o177), |out| match self {
+            Self::Data => data(out, engine, global, clock),
+            Self::Stats => stats(out, engine),
+            Self::Json => json(out, engine, global, clock),
+        })
     }
 }
 
@@ -178,9 +175,31 @@ impl Display for Line<'_> {
         if *prefix != self.address.family().address_len() as u8 * 8 {
             write!(f, "/{prefix}")?;
         }
+        if let Some(broadcast) = broadcast(self.address) {
+            write!(f, " brd {broadcast}")?;
+        }
         write!(f, " dev {dev} scope {}", Scope(scope.unwrap_or(0)))?;
         if let Some(label) = label {
             write!(f, " label {label}")?;
+        }
+        if let Some((peer, prefix)) = self.address.peer {
+            write!(f, " peer {peer}/{prefix}")?;
+        }
+        for (flag, asked, word) in FLAGS {
+            let applies = flag != NODAD || ip.is_ipv6();
+            if applies && (self.address.flags & flag != 0) == asked {
+                write!(f, " {word}")?;
+            }
+        }
+        if !self.address.tracked {
+            f.write_str(" no_track")?;
+        }
+        if ip.is_ipv6() {
+            match self.address.preferred {
+                None => f.write_str(" preferred_lft forever")?,
+                Some(0) => f.write_str(" deprecated")?,
+                Some(seconds) => write!(f, " preferred_lft {seconds}")?,
+            }
         }
         if self.set {
             f.write_str(" set")
@@ -189,6 +208,18 @@ impl Display for Line<'_> {
         }
     }
 }
+
+/// `IFA_F_NODAD` of linux/if_addr.h: what has no word is that it is not asked for.
+const NODAD: u32 = 0x02;
+
+/// Flags of linux/if_addr.h: asked for or not, and keepalived's word for that, in its order.
+const FLAGS: [(u32, bool, &str); 5] = [
+    (0x10, true, "home"),
+    (NODAD, false, "-nodad"),
+    (0x100, true, "mngtmpaddr"),
+    (0x200, true, "noprefixroute"),
+    (0x400, true, "autojoin"),
+];
 
 /// Scope of an address by name (`rtnetlink(7)`).
 struct Scope(u8);
@@ -257,8 +288,8 @@ fn counters(stats: &Stats) -> [(&'static str, u64); 14] {
 }
 
 /// `json_version 1` is a list, which LuCI reads; 2 is an object around it.
-fn json(out: &mut dyn Write, engine: &Engine, model: &Model, clock: Clock) -> fmt::Result {
-    if model.global.json_version == 2 {
+fn json(out: &mut dyn Write, engine: &Engine, global: &Global, clock: Clock) -> fmt::Result {
+    if global.json_version == 2 {
         out.write_str("{\"vrrp\":")?;
         instances(out, engine, clock)?;
         return out.write_char('}');
@@ -332,11 +363,13 @@ fn instance_data(data: &mut Json<'_>, instance: &Instance, clock: Clock) -> fmt:
     data.number("version", config.version)?;
     data.boolean("smtp_alert", config.notify.mail.unwrap_or(false))?;
     data.boolean("notify_deleted", config.notify.deleted.is_some())?;
+    let deleted = config.notify.deleted.as_ref().unwrap_or(&None);
     let scripts = [
         ("script_backup", &config.notify.backup),
         ("script_master", &config.notify.master),
         ("script_fault", &config.notify.fault),
         ("script_stop", &config.notify.stop),
+        ("script_deleted", deleted),
         ("script", &config.notify.any),
         ("script_master_rx_lower_pri", &config.notify.lower_priority),
     ];
@@ -345,8 +378,15 @@ fn instance_data(data: &mut Json<'_>, instance: &Instance, clock: Clock) -> fmt:
             data.text(key, &Quoted(command).to_string())?;
         }
     }
-    data.array("vips", lines(instance, &config.addresses))?;
-    data.array("evips", lines(instance, &config.excluded))?;
+    for (key, addresses) in [("vips", &config.addresses), ("evips", &config.excluded)] {
+        if !addresses.is_empty() {
+            data.array(key, lines(instance, addresses))?;
+        }
+    }
+    let tracked = &config.tracking.interfaces;
+    if !tracked.is_empty() {
+        data.array("track_ifp", tracked.iter().map(|(name, _)| name))?;
+    }
     // The password itself is nobody's business: keepalived masks it from 2.4.0 on.
     data.number(
         "auth_type",
@@ -408,8 +448,7 @@ fn section(out: &mut dyn Write, title: &str, counts: &[(&str, u64)]) -> fmt::Res
         .try_for_each(|(name, count)| writeln!(out, "    {name}: {count}"))
 }
 
-fn data(out: &mut dyn Write, engine: &Engine, model: &Model, clock: Clock) -> fmt::Result {
-    let global = &model.global;
+fn data(out: &mut dyn Write, engine: &Engine, global: &Global, clock: Clock) -> fmt::Result {
     writeln!(out, "------< Global definitions >------")?;
     writeln!(
         out,

@@ -15,6 +15,7 @@ use super::announcer::{Announcer, Burst};
 use super::notifier::Notifier;
 use super::reconcile::{self, Step};
 use super::sockets::Sockets;
+use super::trackers::Trackers;
 use super::world::World;
 use crate::error::Chain;
 use crate::io::address::{self, Key};
@@ -22,11 +23,11 @@ use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
-use crate::model::Model;
+use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told};
+use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told, Tracked};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
@@ -40,9 +41,13 @@ const BACKLOG: usize = 1024;
 /// Until what the kernel refused is tried again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Until what the kernel took, but somebody removed before we could see it, is put back.
+const ANOTHER_TRY: Duration = Duration::from_millis(20);
+
 /// Everything that the VRRP process is.
 pub struct Router {
-    model: Model,
+    /// All that is still needed of the configuration: the engine has the virtual routers.
+    global: Global,
     engine: Engine,
     world: World,
     netlink: Netlink,
@@ -50,6 +55,7 @@ pub struct Router {
     sockets: Sockets,
     announcer: Announcer,
     notifier: Notifier,
+    trackers: Trackers,
     desired: Desired,
     /// Addresses that we put there, now or before a crash.
     ours: BTreeSet<Key>,
@@ -82,15 +88,16 @@ impl Router {
     ///
     /// # Errors
     /// A socket that nothing can be done without.
-    pub fn start(model: Model) -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn start(model: &Model) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
         let world = World::read(&mut netlink)?;
         let mut router = Self {
-            engine: Engine::new(&model, now()),
-            desired: Desired::of(&model),
+            engine: Engine::new(model, now()),
+            desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
+            trackers: Trackers::new(model),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
@@ -99,7 +106,7 @@ impl Router {
             work: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
-            model,
+            global: model.global.clone(),
             world,
             netlink,
         };
@@ -120,10 +127,10 @@ impl Router {
         self.ours = left.map(address::Assignment::key).collect();
     }
 
-    /// The model that is in force.
+    /// The global settings that are in force.
     #[must_use]
-    pub const fn model(&self) -> &Model {
-        &self.model
+    pub const fn global(&self) -> &Global {
+        &self.global
     }
 
     /// The engine, to look at.
@@ -147,6 +154,12 @@ impl Router {
     #[must_use]
     pub const fn sockets(&self) -> &Sockets {
         &self.sockets
+    }
+
+    /// What is tracked, and what has been found out about it.
+    #[must_use]
+    pub const fn trackers(&self) -> &Trackers {
+        &self.trackers
     }
 
     /// When [`Self::tick`] has something to do: at once while there is work.
@@ -233,6 +246,20 @@ impl Router {
         Ok(())
     }
 
+    /// Scripts, files or processes that are tracked have changed.
+    pub fn learn(&mut self) {
+        let now = now();
+        while let Some(found) = self.trackers.take() {
+            let tracked = Tracked {
+                kind: found.kind,
+                name: &found.name,
+                reading: found.reading,
+            };
+            self.happened(Event::Tracked(tracked), now);
+        }
+        self.work();
+    }
+
     /// Takes in what the kernel has announced. After a request of ours its effects are among it.
     fn drain(&mut self) -> io::Result<()> {
         let mut changes = core::mem::take(&mut self.changes);
@@ -261,7 +288,7 @@ impl Router {
             let mut interface = self.world.interface(name, self.desired.virtual_ones());
             if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
-                let (engine, global) = (&self.engine, &self.model.global);
+                let (engine, global) = (&self.engine, &self.global);
                 interface.up = self.sockets.prepare(name, index, engine, global, now);
             }
             self.happened(Event::Interface(interface), now);
@@ -277,15 +304,20 @@ impl Router {
 
     /// Tells the engine whether the source addresses that were asked for by name (`track_src_ip`) are on this host.
     fn tell_sources(&mut self, now: Instant) {
-        let tracked = self.model.instances.iter().filter(|i| i.track_source);
+        let configs = self.engine.iter().map(|(_, instance)| instance.config());
+        let tracked = configs.filter(|config| config.track_source);
         let sources: Vec<_> = tracked.filter_map(|i| i.source).collect();
         for address in sources {
-            let here = self.world.addresses().any(|there| there.ip == address && !there.is_tentative());
+            let here = self
+                .world
+                .addresses()
+                .any(|there| there.ip == address && !there.is_tentative());
             self.happened(Event::Source { address, here }, now);
         }
     }
 
-    /// An address may be missing, or may be addable now.
+    /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
+    /// difference is taken of everything.
     fn again(&mut self) {
         if !self.work.contains(&Work::Reconcile) {
             self.work.push_back(Work::Reconcile);
@@ -308,10 +340,10 @@ impl Router {
                         self.sockets.advertise(instance, priority);
                     }
                 }
-                Action::Acquire(_) => self.work.push_back(Work::Reconcile),
+                Action::Acquire(_) => self.again(),
                 Action::Release(id) => {
                     self.announcer.cancel(id);
-                    self.work.push_back(Work::Reconcile);
+                    self.again();
                 }
                 Action::Announce { id, repeat } => {
                     self.work.push_back(Work::Announce { id, repeat })
@@ -374,8 +406,13 @@ impl Router {
         }
     }
 
-    /// Changes one portion of the addresses; true if there are more.
+    /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
     fn reconcile(&mut self) -> bool {
+        // Once to change, once to find that nothing is left to change.
+        (0..2).all(|_| self.change_portion())
+    }
+
+    fn change_portion(&mut self) -> bool {
         let desired = self.desired.now(&self.engine, &self.world);
         let mut steps = reconcile::plan(|key| self.world.address(key), &desired, &self.ours);
         steps.retain(
@@ -384,10 +421,9 @@ impl Router {
         if steps.is_empty() {
             return false;
         }
-        let more = steps.len() > PORTION;
         steps.truncate(PORTION);
         self.change(&steps);
-        more
+        true
     }
 
     fn change(&mut self, steps: &[Step]) {
@@ -408,8 +444,12 @@ impl Router {
                 }
             }
         }
+        let mut patience = PATIENCE;
         match self.netlink.commit(batch) {
             Ok(refusals) => {
+                if refusals.is_empty() {
+                    patience = ANOTHER_TRY;
+                }
                 for refused in refusals
                     .iter()
                     .filter(|r| !r.already_there() && !r.already_gone())
@@ -422,8 +462,8 @@ impl Router {
         if let Err(error) = self.drain() {
             log::error!("cannot learn what became of the addresses: {error}");
         }
-        // What is still not as wanted was refused: it is not asked for again at once, over and over.
-        let until = now() + PATIENCE;
+        // What is still not as wanted was refused, or somebody took it away at once: it is not asked for over and over.
+        let until = now() + patience;
         for step in steps {
             match step {
                 Step::Add(wanted) if self.world.address(&wanted.key()).is_none() => {
@@ -474,14 +514,15 @@ impl Router {
     }
 
     /// Carries out another configuration: what did not change does not notice.
-    pub fn reload(&mut self, model: Model) {
+    pub fn reload(&mut self, model: &Model) {
         let mut actions = core::mem::take(&mut self.actions);
-        self.engine.reload(&model, now(), &mut actions);
+        self.engine.reload(model, now(), &mut actions);
         self.carry_out(&mut actions);
         self.actions = actions;
-        self.desired = Desired::of(&model);
+        self.desired = Desired::of(model);
         self.notifier.reload(&model.global);
-        self.model = model;
+        self.trackers.reload(model);
+        self.global = model.global.clone();
         self.refused.clear();
         self.look_around();
         self.again();
@@ -493,6 +534,7 @@ impl Router {
 
     /// Resigns, and takes everything away that is ours unless it is to be kept.
     pub fn stop(&mut self, keep: bool) {
+        self.trackers.stop();
         self.happened(Event::Stop, now());
         if keep {
             self.work.retain(|work| *work != Work::Reconcile);
@@ -506,7 +548,7 @@ impl Router {
     }
 
     /// Waits for the scripts that were told of the stop, for a second at the most.
-    pub async fn farewell(self) {
+    pub async fn farewell(&mut self) {
         self.notifier.farewell().await;
     }
 }

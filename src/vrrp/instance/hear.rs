@@ -81,7 +81,7 @@ impl Instance {
     /// Whoever has made a genuine authentication header is followed in its counting, whatever else is wrong: one counter
     /// serves both directions, so that a backup that takes over goes on from where its master was.
     fn check<'a>(&mut self, datagram: &Datagram<'a>) -> Result<(Advert<'a>, Checked), Rejection> {
-        let key = self.key.as_ref();
+        let key = self.key.as_deref();
         if let Some(theirs) = receive::check_authentication(key, self.sequence, datagram)? {
             self.sequence = theirs;
         }

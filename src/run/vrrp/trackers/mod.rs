@@ -1,0 +1,155 @@
+//! Scripts, files and processes that are watched for the virtual routers: they run beside the adverts, each in a task of
+//! its own, and leave here what they have found until the router takes it.
+//!
+//! Only what a virtual router or a group tracks is watched. Whatever a reload does not change goes on and does not notice.
+
+use core::cell::{Ref, RefCell};
+use core::task::{Context, Poll, Waker};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::model::{Model, Tracking, Weight};
+use crate::vrrp::{Reading, TrackerKind};
+
+mod file;
+mod process;
+mod script;
+
+pub use file::WatchedFile;
+pub use process::WatchedProcess;
+pub use script::Watched as WatchedScript;
+
+use file::Files;
+use process::Processes;
+
+/// Everything that is watched.
+pub struct Trackers {
+    news: News,
+    scripts: Vec<WatchedScript>,
+    files: Files,
+    processes: Processes,
+}
+
+/// What somebody has found out.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What kind of tracker.
+    pub kind: TrackerKind,
+    /// Its name in the configuration.
+    pub name: Rc<str>,
+    /// What it reads now.
+    pub reading: Reading,
+}
+
+/// Where findings wait for the router.
+#[derive(Clone, Default)]
+struct News(Rc<RefCell<Mailbox>>);
+
+#[derive(Default)]
+struct Mailbox {
+    waiting: VecDeque<Finding>,
+    waker: Option<Waker>,
+}
+
+impl News {
+    fn post(&self, finding: Finding) {
+        let waker = {
+            let mut mailbox = self.0.borrow_mut();
+            mailbox.waiting.push_back(finding);
+            mailbox.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Trackers {
+    /// Starts to watch what a configuration tracks.
+    #[must_use]
+    pub fn new(model: &Model) -> Self {
+        let mut trackers = Self {
+            news: News::default(),
+            scripts: Vec::new(),
+            files: Files::default(),
+            processes: Processes::default(),
+        };
+        trackers.reload(model);
+        trackers
+    }
+
+    /// Takes up another configuration.
+    pub fn reload(&mut self, model: &Model) {
+        let wanted = |name: &str| is_tracked(model, name, |tracking| &tracking.scripts);
+        let scripts = model.scripts.iter().filter(|script| wanted(&script.name));
+        let mut before = core::mem::take(&mut self.scripts);
+        for config in scripts {
+            let old = before
+                .iter()
+                .position(|old| old.config().name == config.name);
+            let old = old.map(|at| before.swap_remove(at));
+            let script = WatchedScript::start(config, model.global.script_user, old, &self.news);
+            self.scripts.push(script);
+        }
+        let wanted = |name: &str| is_tracked(model, name, |tracking| &tracking.files);
+        let files = model.files.iter().filter(|file| wanted(&file.name));
+        self.files.update(files, &self.news);
+        let wanted = |name: &str| is_tracked(model, name, |tracking| &tracking.processes);
+        let processes = model.processes.iter().filter(|one| wanted(&one.name));
+        self.processes.update(processes, &self.news);
+    }
+
+    /// Watches nothing any more, and ends what runs.
+    pub fn stop(&mut self) {
+        self.scripts.clear();
+        self.files.stop();
+        self.processes.stop();
+    }
+
+    /// Whether something has been found out.
+    pub fn poll_news(&self, context: &Context<'_>) -> Poll<()> {
+        let mut mailbox = self.news.0.borrow_mut();
+        if !mailbox.waiting.is_empty() {
+            return Poll::Ready(());
+        }
+        match &mut mailbox.waker {
+            Some(old) => old.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// What has been found out first of what has not been taken yet.
+    #[must_use]
+    pub fn take(&self) -> Option<Finding> {
+        self.news.0.borrow_mut().waiting.pop_front()
+    }
+
+    /// The scripts, to look at: what their last run was, and when they changed.
+    pub fn scripts(&self) -> impl Iterator<Item = &WatchedScript> {
+        self.scripts.iter()
+    }
+
+    /// The files, to look at.
+    #[must_use]
+    pub fn files(&self) -> Ref<'_, [WatchedFile]> {
+        self.files.watched()
+    }
+
+    /// The processes, to look at.
+    #[must_use]
+    pub fn processes(&self) -> Ref<'_, [WatchedProcess]> {
+        self.processes.watched()
+    }
+}
+
+/// Names and weights of what is tracked.
+type List = Vec<(String, Option<Weight>)>;
+
+/// Whether an instance or a group has it in this list.
+fn is_tracked(model: &Model, name: &str, list: fn(&Tracking) -> &List) -> bool {
+    let instances = model.instances.iter().map(|instance| &instance.tracking);
+    let groups = model.groups.iter().map(|group| &group.tracking);
+    let mut all = instances.chain(groups).flat_map(list);
+    all.any(|(tracked, _)| tracked == name)
+}

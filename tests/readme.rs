@@ -1,0 +1,73 @@
+//! What README.md says of keywords is what the tables say; `UPDATE=1` writes it anew.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use keepalite::config::keys::{Status, table};
+
+const BEGIN: &str = "<!-- keywords -->\n";
+const END: &str = "<!-- /keywords -->";
+
+#[test]
+fn the_compatibility_table_is_that_of_the_keyword_tables() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (head, rest) = readme.split_once(BEGIN).unwrap();
+    let (_, tail) = rest.split_once(END).unwrap();
+    let fresh = format!("{head}{BEGIN}{}{END}{tail}", compatibility());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &fresh).unwrap();
+    }
+    assert!(
+        fresh == readme || std::env::var_os("UPDATE").is_some(),
+        "README.md is stale: UPDATE=1 cargo test --test readme"
+    );
+}
+
+/// Keywords by what becomes of them.
+type Fates = BTreeMap<(u8, String), Vec<&'static str>>;
+
+/// Keywords by block, and within it by what becomes of them.
+fn compatibility() -> String {
+    let mut blocks: Vec<(&str, Fates)> = Vec::new();
+    for row in table() {
+        let name = if row.block.is_empty() {
+            "(top level)"
+        } else {
+            row.block
+        };
+        let place = match blocks.iter().position(|(block, _)| *block == name) {
+            Some(place) => place,
+            None => {
+                blocks.push((name, BTreeMap::new()));
+                blocks.len() - 1
+            }
+        };
+        let words = blocks[place].1.entry(fate(row.status)).or_default();
+        if !words.contains(&row.keyword) {
+            words.push(row.keyword);
+        }
+    }
+    let mut text = String::from("| block | what becomes of them | keywords |\n|---|---|---|\n");
+    for (block, fates) in blocks {
+        for ((_, fate), words) in fates {
+            let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+            writeln!(text, "| {block} | {fate} | {} |", words.join(" ")).unwrap();
+        }
+    }
+    text
+}
+
+/// A rank to sort by, and words.
+fn fate(status: Status) -> (u8, String) {
+    match status {
+        Status::Obeyed => (0, "obeyed".to_owned()),
+        Status::NotYet => (1, "read and checked, not obeyed yet".to_owned()),
+        Status::Feature(feature) => (2, format!("obeyed in builds with the feature `{feature}`")),
+        Status::Ignored(why) => (3, format!("accepted without effect: {why}")),
+    }
+}
