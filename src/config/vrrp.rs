@@ -152,7 +152,7 @@ const BASE: Rows = &[
     key("v3_checksum_as_v2", Any, Obeyed, |d, a| {
         d.v3_checksum_as_v2 = a.switch()
     }),
-    key("strict_mode", Any, NotYet, |d, a| {
+    key("strict_mode", Any, Obeyed, |d, a| {
         d.strict = At::new(a.switch(), a)
     }),
     key("debug", Any, Obeyed, |_, a| a.skip()),
