@@ -700,3 +700,27 @@ fn the_example_pair_keeps_both_macs_over_a_takeover() {
         assert!(begin.elapsed() < SOON * 2);
     });
 }
+
+#[test]
+fn a_virtual_mac_that_does_not_track_its_parent_stays_master_without_carrier_and_is_back_with_it() {
+    with_lab(|lab| {
+        let (a, client) = (lab.host("a"), lab.host("client"));
+        let capture = lab.capture().expect("a listener");
+        let lines = "use_vmac\n dont_track_primary";
+        let router = Daemon::start(lab, a, &instance(200, V4, lines));
+        master(&capture, 0, "a");
+        let asking = Client::start(client, VIRTUAL).expect("a client");
+        assert!(asking.wait_until_served(SOON));
+        a.plug(false).expect("pulled");
+        assert!(a.has(VIRTUAL.into()));
+        let seen = capture.len();
+        a.plug(true).expect("plugged in");
+        assert_eq!(master(&capture, seen, "a").mac, MAC);
+        assert!(asking.wait_until_served(SOON));
+        assert!(
+            !router.process.output().contains("FAULT"),
+            "{}",
+            router.process.output()
+        );
+    });
+}

@@ -152,7 +152,7 @@ const BASE: Rows = &[
     key("v3_checksum_as_v2", Any, Obeyed, |d, a| {
         d.v3_checksum_as_v2 = a.switch()
     }),
-    key("strict_mode", Any, NotYet, |d, a| {
+    key("strict_mode", Any, Obeyed, |d, a| {
         d.strict = At::new(a.switch(), a)
     }),
     key("debug", Any, Obeyed, |_, a| a.skip()),
@@ -225,10 +225,10 @@ const GARP: Rows = &[
             .number(0..=i64::from(i32::MAX))
             .or(d.announcing.lower_repeat);
     }),
-    key("garp_extra_if", Value, Obeyed, |d, a| {
+    key("garp_extra_if", Value, NotYet, |d, a| {
         d.announcing.set_extra(a)
     }),
-    key("vmac_garp_intvl", Value, Obeyed, |d, a| {
+    key("vmac_garp_intvl", Value, NotYet, |d, a| {
         d.announcing.set_extra(a)
     }),
 ];

@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 
@@ -22,8 +23,8 @@ pub struct Sockets {
     open: Vec<Open>,
     /// When to try again what failed.
     retry: Option<Instant>,
-    /// Whether failures have been told since the last success.
-    told: bool,
+    /// Interfaces of which a failure has been told since the last success.
+    told: BTreeSet<IfName>,
 }
 
 struct Open {
@@ -68,14 +69,14 @@ impl Sockets {
         let configs = engine.iter().map(|(_, instance)| instance.config());
         for config in configs.filter(|config| config.advert_interface() == name) {
             if let Err(error) = self.ensure(config, index, parent, global) {
-                if !core::mem::replace(&mut self.told, true) {
+                if self.told.insert(name.clone()) {
                     log::error!("{error}; trying again every second");
                 }
                 self.retry = Some(now + PATIENCE);
                 return false;
             }
         }
-        self.told = false;
+        self.told.remove(name);
         true
     }
 
@@ -128,7 +129,7 @@ impl Sockets {
     pub fn keep(&mut self, used: impl Fn(Ifindex) -> bool) {
         self.open.retain(|open| used(open.place.index));
         if self.open.is_empty() {
-            self.told = false;
+            self.told.clear();
         }
     }
 
