@@ -1,7 +1,8 @@
 //! File name patterns of `include`: `*`, `?`, `[a-z]`, and braces as the C shell has them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use super::files::Files;
 
 /// No pattern may stand for more than this many.
 const MOST: usize = 4096;
@@ -55,7 +56,7 @@ fn split(pattern: &str) -> Option<(&str, Vec<&str>, &str)> {
 }
 
 /// The paths that a pattern without braces matches, sorted; relative ones start from `base`.
-pub(super) fn paths(base: &Path, pattern: &str) -> Vec<PathBuf> {
+pub(super) fn paths(files: &dyn Files, base: &Path, pattern: &str) -> Vec<PathBuf> {
     let start = if pattern.starts_with('/') {
         PathBuf::from("/")
     } else {
@@ -66,7 +67,7 @@ pub(super) fn paths(base: &Path, pattern: &str) -> Vec<PathBuf> {
         let mut next = Vec::new();
         for directory in found {
             if is_wild(part) {
-                next.extend(matching(&directory, part));
+                next.extend(matching(files, &directory, part));
             } else {
                 next.push(directory.join(part));
             }
@@ -74,19 +75,13 @@ pub(super) fn paths(base: &Path, pattern: &str) -> Vec<PathBuf> {
         }
         found = next;
     }
-    found.retain(|path| path.exists());
+    found.retain(|path| files.exists(path));
     found.sort();
     found
 }
 
-fn matching(directory: &Path, part: &str) -> Vec<PathBuf> {
-    let here = directory.as_os_str().is_empty();
-    let Ok(entries) = fs::read_dir(if here { Path::new(".") } else { directory }) else {
-        return Vec::new();
-    };
-    let names = entries
-        .flatten()
-        .filter_map(|e| e.file_name().into_string().ok());
+fn matching(files: &dyn Files, directory: &Path, part: &str) -> Vec<PathBuf> {
+    let names = files.list(directory).into_iter();
     // As in a shell, a leading dot must be asked for.
     let shown = names.filter(|n| !n.starts_with('.') || part.starts_with('.'));
     shown

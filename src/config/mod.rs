@@ -9,6 +9,7 @@ mod checks;
 pub mod diag;
 pub mod dump;
 mod expand;
+pub mod files;
 mod glob;
 mod global;
 pub mod keys;
@@ -36,6 +37,7 @@ pub use diag::{Diag, Diags, Level, OneLine, Render, Span};
 pub use source::Sources;
 
 use crate::model::Model;
+use files::{Disk, Files};
 use keys::Context;
 use reader::{Reader, Strictness};
 use root::{ROOT, Root};
@@ -102,6 +104,15 @@ impl std::error::Error for Unreadable {
 ///
 /// Only when the main file itself cannot be read; everything else is told in the diagnostics.
 pub fn load(path: &Path, options: &Options) -> Result<Loaded, Unreadable> {
+    load_from(&Disk, path, options)
+}
+
+/// The same for files that are somewhere else.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_from(files: &dyn Files, path: &Path, options: &Options) -> Result<Loaded, Unreadable> {
     let strictness = if options.require_includes {
         Strictness::ALL
     } else {
@@ -109,11 +120,14 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Unreadable> {
     };
     let config_id = options.config_id.clone().unwrap_or_else(host_name);
     let mut diags = Diags::default();
-    let mut reader = Reader::new(config_id, strictness, &mut diags);
-    let file = reader.sources.read(path).map_err(|source| Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let mut reader = Reader::new(files, config_id, strictness, &mut diags);
+    let file = reader
+        .sources
+        .read(files, path)
+        .map_err(|source| Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
     reader.file(file);
     let (sources, lines) = (reader.sources, reader.lines);
     let mut context = Context::new(diags);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::diag::{Diags, Span};
 use super::expand::Definitions;
+use super::files::Files;
 use super::glob;
 use super::source::{Line, Made, Sources};
 
@@ -47,6 +48,7 @@ impl Strictness {
 
 /// Files to lines.
 pub(super) struct Reader<'d> {
+    files: &'d dyn Files,
     pub(super) sources: Sources,
     pub(super) lines: Vec<Line>,
     pub(super) diags: &'d mut Diags,
@@ -63,8 +65,14 @@ pub(super) struct Reader<'d> {
 }
 
 impl<'d> Reader<'d> {
-    pub(super) fn new(config_id: String, strictness: Strictness, diags: &'d mut Diags) -> Self {
+    pub(super) fn new(
+        files: &'d dyn Files,
+        config_id: String,
+        strictness: Strictness,
+        diags: &'d mut Diags,
+    ) -> Self {
         Self {
+            files,
             sources: Sources::default(),
             lines: Vec::new(),
             diags,
@@ -270,7 +278,7 @@ impl<'d> Reader<'d> {
         let choices = glob::braces(pattern);
         let several = choices.len() > 1;
         for choice in choices {
-            let paths = glob::paths(&base, &choice);
+            let paths = glob::paths(self.files, &base, &choice);
             let must = if several {
                 strictness.braces
             } else if glob::is_wild(&choice) {
@@ -293,7 +301,7 @@ impl<'d> Reader<'d> {
     }
 
     fn enter(&mut self, path: &Path, must: bool, at: Span) {
-        if path.is_dir() {
+        if self.files.is_dir(path) {
             self.diags
                 .warn(at, format!("included '{}' is a directory", path.display()))
                 .hint("include its files with /*");
@@ -303,7 +311,7 @@ impl<'d> Reader<'d> {
         if self.includes > MOST_INCLUDES {
             return self.stop(at, "too many files are included");
         }
-        match self.sources.read(path) {
+        match self.sources.read(self.files, path) {
             Ok(file) if self.open.contains(&file) => {
                 let chain: Vec<_> = self
                     .open

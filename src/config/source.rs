@@ -5,15 +5,12 @@
 //! text and a map back to the places it came from, so that every word can be shown where a person wrote it.
 
 use core::cell::OnceCell;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::diag::Span;
-
-/// Larger files are refused: no configuration is that large, and memory is small.
-const LARGEST_FILE: u64 = 64 << 20;
+use super::files::Files;
 
 /// Texts and names of the files that were read.
 #[derive(Debug, Default)]
@@ -65,22 +62,12 @@ impl Sources {
 
     /// Reads a file, once however often it is included. What is not UTF-8 (comments in GB2312 or Latin-1 are common)
     /// becomes replacement characters.
-    pub(super) fn read(&mut self, path: &Path) -> io::Result<u16> {
-        let full = fs::canonicalize(path)?;
+    pub(super) fn read(&mut self, files: &dyn Files, path: &Path) -> io::Result<u16> {
+        let full = files.canonical(path)?;
         if let Some(known) = self.files.iter().position(|s| s.path == full) {
             return Ok(known as u16);
         }
-        // Opening a FIFO would wait for its writer, so ask first.
-        if !fs::metadata(&full)?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
-        let mut bytes = Vec::new();
-        File::open(&full)?
-            .take(LARGEST_FILE + 1)
-            .read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > LARGEST_FILE {
-            return Err(io::Error::other("it is larger than 64 MiB"));
-        }
+        let bytes = files.read(&full)?;
         let name = path.display().to_string();
         self.add(name, full, &bytes)
     }
