@@ -10,4 +10,6 @@ pub mod link;
 pub mod monitor;
 pub mod netlink;
 pub mod processes;
+pub mod route;
+pub mod rule;
 pub mod sys;

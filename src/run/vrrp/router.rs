@@ -2,23 +2,25 @@
 //!
 //! Adverts leave at once. Whatever else follows from an event queues in its order (addresses, announcements, scripts) and is
 //! worked off in portions, between which adverts are heard and sent: taking over 4,000 addresses must not cost the
-//! mastership of them. Addresses are not changed by command but by difference: what the engine wants to be there against
-//! what the kernel says is there.
+//! mastership of them. Addresses, routes and rules are not changed by command but by difference: what the engine wants to be there
+//! against what the kernel says is there.
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
 use super::notifier::Notifier;
+use super::object::{Key, Object};
+use super::patience::Patience;
 use super::reconcile::{self, Step};
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
 use crate::error::Chain;
-use crate::io::address::{self, Key};
+use crate::io::error::{Failed, NetError};
 use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
@@ -38,9 +40,6 @@ const LATE: Duration = Duration::from_millis(2);
 /// Most adverts of a socket that are heard then in one go.
 const BACKLOG: usize = 1024;
 
-/// Until what the kernel refused is tried again.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Everything that the VRRP process is.
 pub struct Router {
     /// All that is still needed of the configuration: the engine has the virtual routers.
@@ -54,10 +53,10 @@ pub struct Router {
     notifier: Notifier,
     trackers: Trackers,
     desired: Desired,
-    /// Addresses that we put there, now or before a crash.
-    ours: BTreeSet<Key>,
-    /// Refused by the kernel, and not asked for again before that time.
-    refused: BTreeMap<Key, Instant>,
+    /// What we put there, now or before a crash.
+    ours: BTreeMap<Key, Object>,
+    /// What did not last: refused by the kernel, or taken away by somebody.
+    patience: Patience<Key>,
     work: VecDeque<Work>,
     actions: Vec<Action>,
     changes: Vec<Change>,
@@ -98,8 +97,8 @@ impl Router {
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
-            ours: BTreeSet::new(),
-            refused: BTreeMap::new(),
+            ours: BTreeMap::new(),
+            patience: Patience::default(),
             work: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
@@ -107,6 +106,7 @@ impl Router {
             world,
             netlink,
         };
+        router.listen_to_routes();
         router.adopt();
         router.work.push_back(Work::Reconcile);
         router.look_around();
@@ -121,7 +121,48 @@ impl Router {
             .world
             .addresses()
             .filter(|there| self.desired.may_be(there.ip));
-        self.ours = left.map(address::Assignment::key).collect();
+        let addresses = left.map(|there| Object::Address(there.clone()));
+        self.ours = addresses.map(|object| (object.key(), object)).collect();
+        let mut batch = Batch::default();
+        for wanted in self.desired.all_routes_and_rules(&self.engine, &self.world) {
+            let key = wanted.object.key();
+            if !wanted.object.is_seen() {
+                wanted.object.remove(&mut batch, &IfName::default());
+            } else if self.world.there(&key).is_some() {
+                self.ours.insert(key, wanted.object);
+            }
+        }
+        self.commit(batch);
+    }
+
+    /// Listens to routes and rules, and reads them, while there may be some of ours.
+    fn listen_to_routes(&mut self) {
+        let routes = self.desired.has_routes();
+        let rules = self.desired.has_rules();
+        if let Err(error) = self.monitor.get_ref().listen_to(routes, rules) {
+            log::error!("cannot listen to changes of routes and rules: {error}");
+        }
+        let mut read = || {
+            if routes {
+                self.world.doubt_routes();
+                self.world.read_routes(&mut self.netlink)?;
+            }
+            if rules {
+                self.world.read_rules(&mut self.netlink)?;
+            }
+            Ok::<_, NetError>(())
+        };
+        if let Err(error) = read() {
+            log::error!("{}", Chain(&error));
+        }
+    }
+
+    /// Sends requests, and returns those that were refused.
+    fn commit(&mut self, batch: Batch) -> Vec<Failed> {
+        self.netlink.commit(batch).unwrap_or_else(|error| {
+            log::error!("{}", Chain(&error));
+            Vec::new()
+        })
     }
 
     /// The global settings that are in force.
@@ -167,7 +208,7 @@ impl Router {
             self.engine.deadline(),
             self.announcer.deadline(),
             self.sockets.deadline(),
-            self.refused.values().min().copied(),
+            self.patience.deadline(),
             at_once,
         ];
         later.into_iter().flatten().min()
@@ -186,8 +227,7 @@ impl Router {
             self.catch_up(buffer);
         }
         self.happened(Event::Deadline, now);
-        if self.refused.values().any(|at| *at <= now) {
-            self.refused.retain(|_, at| *at > now);
+        if self.patience.tick(now) {
             self.again();
         }
         if self.sockets.deadline().is_some_and(|at| at <= now) {
@@ -238,6 +278,7 @@ impl Router {
     pub fn observe(&mut self) -> io::Result<()> {
         self.drain()?;
         self.look_around();
+        self.patience.hope(now());
         self.again();
         self.work();
         Ok(())
@@ -268,7 +309,10 @@ impl Router {
         self.changes = changes;
         if lost {
             match World::read(&mut self.netlink) {
-                Ok(world) => self.world = world,
+                Ok(world) => {
+                    self.world = world;
+                    self.listen_to_routes();
+                }
                 Err(error) => log::error!("{}", Chain(&error)),
             }
         }
@@ -410,64 +454,100 @@ impl Router {
     }
 
     fn change_portion(&mut self) -> bool {
+        if self.desired.has_routes() {
+            if let Err(error) = self.world.read_routes(&mut self.netlink) {
+                log::error!("{}", Chain(&error));
+            }
+        }
         let desired = self.desired.now(&self.engine, &self.world);
-        let mut steps = reconcile::plan(|key| self.world.address(key), &desired, &self.ours);
-        steps.retain(
-            |step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())),
-        );
+        let mut steps = reconcile::plan(|key| self.world.there(key), desired, &self.ours);
+        let now = now();
+        steps.retain(|step| match step {
+            Step::Add(wanted) => self.patience.may(&wanted.key(), now),
+            Step::Remove(_) => true,
+        });
         if steps.is_empty() {
             return false;
         }
         steps.truncate(PORTION);
-        self.change(&steps);
+        self.change(steps);
         true
     }
 
-    fn change(&mut self, steps: &[Step]) {
+    fn change(&mut self, steps: Vec<Step>) {
         let mut batch = Batch::default();
+        let mut asked = Vec::with_capacity(steps.len());
+        let now = now();
+        let nobody = IfName::default();
         for step in steps {
-            let (Step::Add(address) | Step::Remove(address)) = step;
-            let Some(link) = self.world.link(address.ifindex) else {
-                continue;
+            let (Step::Add(object) | Step::Remove(object)) = &step;
+            let dev = match object {
+                Object::Address(address) => self.world.link(address.ifindex).map(|l| &l.name),
+                Object::Route(_) | Object::Rule(_) => Some(&nobody),
             };
-            match step {
+            let Some(dev) = dev else { continue };
+            let key = object.key();
+            match &step {
                 Step::Add(wanted) => {
-                    self.ours.insert(wanted.key());
-                    address::add(&mut batch, wanted, &link.name);
+                    wanted.add(&mut batch, dev);
+                    let before = self.ours.insert(key.clone(), wanted.clone());
+                    if before.is_some() && !self.patience.is_refused(&key) {
+                        self.lost(key, wanted, now);
+                    }
                 }
                 Step::Remove(unwanted) => {
-                    self.ours.remove(&unwanted.key());
-                    address::remove(&mut batch, unwanted, &link.name);
+                    unwanted.remove(&mut batch, dev);
+                    self.ours.remove(&key);
                 }
             }
+            asked.push(step);
         }
-        let mut refused = true;
-        match self.netlink.commit(batch) {
-            Ok(refusals) => {
-                refused = !refusals.is_empty();
-                for refused in refusals
-                    .iter()
-                    .filter(|r| !r.already_there() && !r.already_gone())
-                {
-                    log::error!("{}", Chain(refused));
-                }
-            }
-            Err(error) => log::error!("{}", Chain(&error)),
-        }
+        let mut refusals = self.commit(batch);
+        refusals.sort_by_key(|refusal| refusal.place);
         if let Err(error) = self.drain() {
             log::error!("cannot learn what became of the addresses: {error}");
         }
-        if !refused {
-            return;
+        let mut refusals = refusals.iter().peekable();
+        for (place, step) in asked.into_iter().enumerate() {
+            let refusal = refusals.next_if(|refusal| refusal.place == place);
+            self.learn_of(step, refusal, now);
         }
-        // What is still not there was among the refused: it is not asked for again at once, over and over.
-        let until = now() + PATIENCE;
-        for step in steps {
-            match step {
-                Step::Add(wanted) if self.world.address(&wanted.key()).is_none() => {
-                    self.refused.insert(wanted.key(), until);
+    }
+
+    /// What became of a step.
+    fn learn_of(&mut self, step: Step, refusal: Option<&Failed>, now: Instant) {
+        let quiet = |refusal: &Failed| refusal.already_there() || refusal.already_gone();
+        match (step, refusal) {
+            (Step::Add(wanted), None) => {
+                let key = wanted.key();
+                self.patience.settled(&key);
+                // Of IPv6 addresses the kernel tells later.
+                if wanted.is_seen() && self.world.there(&key).is_none() {
+                    self.world.learn(wanted.into());
                 }
-                _ => {}
+            }
+            // It is not asked for again at once, over and over.
+            (Step::Add(wanted), Some(refusal)) if self.world.there(&wanted.key()).is_none() => {
+                let key = wanted.key();
+                if !wanted.is_seen() {
+                    self.ours.remove(&key);
+                }
+                if self.patience.refused(key, now) && !refusal.already_there() {
+                    log::error!("{}", Chain(refusal));
+                }
+            }
+            (_, Some(refusal)) if !quiet(refusal) => log::error!("{}", Chain(refusal)),
+            _ => {}
+        }
+    }
+
+    /// Something that we put there has vanished, and is put back.
+    fn lost(&mut self, key: Key, object: &Object, now: Instant) {
+        let remover = self.monitor.get_mut().take_remover();
+        if self.patience.lost(key, now) {
+            match remover.and_then(process) {
+                Some(who) => log::warn!("{who} has taken away {object}: putting it back"),
+                None => log::info!("{object} has vanished: putting it back"),
             }
         }
     }
@@ -521,7 +601,8 @@ impl Router {
         self.notifier.reload(&model.global);
         self.trackers.reload(model);
         self.global = model.global.clone();
-        self.refused.clear();
+        self.patience.clear();
+        self.listen_to_routes();
         self.look_around();
         self.again();
         while !self.work.is_empty() {
@@ -580,6 +661,12 @@ fn burst(
         repeat,
         pace,
     })
+}
+
+/// The process that a netlink port belongs to, by name and number; none where it does not tell.
+fn process(port: u32) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/{port}/comm")).ok()?;
+    Some(format!("{} (process {port})", name.trim()))
 }
 
 /// Whether this host forwards IPv6 packets that come in by a link, as a neighbour advertisement tells.
