@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use keepalite::model::{Command, User};
+use keepalite::run::fifo::{self, Fifo};
 use keepalite::run::reactor::{block_on, now, sleep, spawn};
 use keepalite::run::scripts::{Job, Runner};
 use keepalite::run::signal::Signals;
@@ -119,6 +120,34 @@ fn a_text_without_an_interpreter_is_run_by_the_shell_with_its_arguments() {
         assert!(runner.settle(LONG).await);
     });
     assert_eq!(place.read("plain.out"), "a b|c\n");
+}
+
+#[test]
+fn the_script_of_a_fifo_is_started_again_when_it_ends_and_ended_when_nobody_wants_it() {
+    let place = Place::new("reader");
+    // The first one reads one line and goes; the second one reads to the end and tells of its own.
+    let reader = place.script(
+        "reader",
+        "#!/bin/sh\ntrap 'echo ended >> $0.out; exit' TERM\necho started >> $0.out\n\
+         while read line; do echo \"$line\" >> $0.out; test -e $0.once || { : > $0.once; exit; }; done < $1\n",
+    );
+    run(async {
+        let path = place.0.join("fifo");
+        let mut fifo = Fifo::open(&path, None).unwrap();
+        let command = job(&reader, &[]).command;
+        let task = fifo::keep_reader(command, &path, None);
+        let until = async |text: &str| {
+            while !place.read("reader.out").ends_with(text) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        fifo.write("INSTANCE \"a\" MASTER 100\n");
+        until("started\nINSTANCE \"a\" MASTER 100\nstarted\n").await;
+        fifo.write("INSTANCE \"a\" BACKUP 100\n");
+        until("BACKUP 100\n").await;
+        drop(task);
+        until("ended\n").await;
+    });
 }
 
 #[test]

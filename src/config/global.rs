@@ -160,16 +160,16 @@ const SCRIPTS: Rows = &[
     key("enable_script_security", Any, Obeyed, |d, a| {
         d.global.script_security = a.switch().unwrap_or(d.global.script_security)
     }),
-    key("startup_script", Value, NotYet, |d, a| {
+    key("startup_script", Value, Obeyed, |d, a| {
         d.startup.command = a.script()
     }),
-    key("startup_script_timeout", Value, NotYet, |d, a| {
+    key("startup_script_timeout", Value, Obeyed, |d, a| {
         d.startup.timeout = a.seconds(1..=1000)
     }),
-    key("shutdown_script", Value, NotYet, |d, a| {
+    key("shutdown_script", Value, Obeyed, |d, a| {
         d.shutdown.command = a.script()
     }),
-    key("shutdown_script_timeout", Value, NotYet, |d, a| {
+    key("shutdown_script_timeout", Value, Obeyed, |d, a| {
         d.shutdown.timeout = a.seconds(1..=1000)
     }),
     key("notify_fifo", Value, Obeyed, |d, a| {

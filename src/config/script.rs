@@ -214,11 +214,13 @@ pub(super) fn check(
 ) -> Refused {
     let mut refused = Refused::new();
     let mut programs: BTreeMap<String, Program> = BTreeMap::new();
-    let mut shells = BTreeSet::new();
+    let mut told = BTreeSet::new();
+    let shell = plain_shell();
     for (command, at) in scripts.seen {
         if command.needs_shell() || command.connection().is_some() {
-            if shells.insert(command.text.clone()) {
-                check_shell(&command, at, diags);
+            let shell = shell.filter(|_| told.insert(command.text.clone()));
+            if let Some(shell) = shell {
+                check_shell(&command, at, shell, diags);
             }
             continue;
         }
@@ -260,26 +262,20 @@ pub(super) fn check(
     refused
 }
 
-/// A line for a shell can only be judged by words that the system's shell does not know.
-fn check_shell(command: &Command, at: Span, diags: &mut Diags) {
-    if command.connection().is_some() {
+/// A line for a shell can only be judged by the words that the system's shell does not know.
+fn check_shell(command: &Command, at: Span, shell: &str, diags: &mut Diags) {
+    let (what, hint) = if command.connection().is_some() {
         return;
-    }
-    let Some(shell) = plain_shell() else {
-        return;
-    };
-    let lacks = |what: &str, hint: &str| (what.to_owned(), hint.to_owned());
-    let lack = if command.words.iter().any(|word| word == "[[") {
-        lacks("[[ … ]]", "write [ … ] instead, or bash -c '…'")
+    } else if command.words.iter().any(|word| word == "[[") {
+        ("[[ … ]]", "write [ … ] instead, or bash -c '…'")
     } else if command.text.contains("/dev/tcp/") && !command.text.contains("bash") {
-        lacks(
+        (
             "/dev/tcp",
             "\"</dev/tcp/ADDRESS/PORT\" alone needs no shell",
         )
     } else {
         return;
     };
-    let (what, hint) = lack;
     let what = format!("/bin/sh is {shell} here, which does not know {what}: it always fails");
     diags.warn(at, what).hint(hint);
 }
@@ -313,4 +309,28 @@ fn insecure_part(path: &Path) -> Option<PathBuf> {
         })
     });
     part.map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plain_shell_does_not_know_is_told_before_it_fails() {
+        let told = |text: &str| {
+            let command = Command {
+                text: text.to_owned(),
+                words: command_words(text),
+                user: None,
+            };
+            let mut diags = Diags::default();
+            check_shell(&command, Span::default(), "dash", &mut diags);
+            diags.warnings()
+        };
+        assert_eq!(told("[[ -f /x ]] && exit 1"), 1);
+        assert_eq!(told("cat </dev/tcp/127.0.0.1/80 | grep -q ok"), 1);
+        assert_eq!(told("</dev/tcp/127.0.0.1/80"), 0);
+        assert_eq!(told("[ -f /x ] && exit 1"), 0);
+        assert_eq!(told("bash -c 'cat </dev/tcp/127.0.0.1/80' | grep -q ok"), 0);
+    }
 }

@@ -164,6 +164,9 @@ fn read(process: u32, what: &str, buffer: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
+    use super::super::sys;
     use super::*;
 
     fn told(kind: u32, data: &[u32]) -> Vec<u8> {
@@ -193,6 +196,33 @@ mod tests {
                 assert_eq!(event(&payload[..len]), None);
             }
         }
+    }
+
+    #[test]
+    fn the_kernel_tells_of_a_process_that_comes_and_goes_where_it_tells_at_all() {
+        let Ok(mut events) = ProcessEvents::open() else {
+            eprintln!("SKIPPED: this kernel tells of no processes, or not here");
+            return;
+        };
+        let mut told = Vec::new();
+        let mut until = |wanted: ProcessEvent| {
+            let second = Duration::from_secs(1);
+            while !told.contains(&wanted) {
+                if !sys::wait_readable(events.as_fd(), second).unwrap() {
+                    return false;
+                }
+                events.read(&mut told).unwrap();
+            }
+            true
+        };
+        if !until(ProcessEvent::Answer(0)) {
+            eprintln!("SKIPPED: this kernel tells of no processes here");
+            return;
+        }
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        assert!(until(ProcessEvent::Changed(child.id())));
+        assert!(until(ProcessEvent::Ended(child.id())));
     }
 
     #[test]

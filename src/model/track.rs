@@ -12,7 +12,7 @@ use crate::name::IfName;
 pub struct Weight {
     /// -253 to 253; positive is added while up, negative while down.
     pub value: i16,
-    /// `reverse`: up and down change places.
+    /// `reverse`: the sign is the opposite one; with zero, up and down change places.
     pub reverse: bool,
 }
 

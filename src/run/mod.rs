@@ -9,7 +9,6 @@ use log::LevelFilter;
 use rustix::process::umask;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::config::Loaded;
 use crate::error::Exit;
 use crate::io::sys;
 use crate::model::{Global, Lvs, Model, Statics};
@@ -17,6 +16,7 @@ use crate::model::{Global, Lvs, Model, Statics};
 pub mod child;
 pub mod configuration;
 pub mod daemonize;
+pub mod errand;
 pub mod fifo;
 pub mod json;
 pub mod logger;
@@ -98,18 +98,39 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         launch.succeed();
     }
     settle_console(options);
-    let exit = if options.single {
-        enter_namespace(options, &loaded.model.global)?;
-        wait(serve(Role::Vrrp, options, loaded.into_model(), signals))
+    let user = global.script_user;
+    let mut farewell = global.shutdown.clone();
+    let mut stopped = false;
+    if let Some(hook) = &global.startup {
+        let errand = errand::run("startup_script", hook, user, signals);
+        stopped = reactor::block_on(errand).unwrap_or(false);
+    }
+    let exit = if stopped {
+        Exit::Ok
+    } else if options.single {
+        enter_namespace(options, global)?;
+        let taken = |model: &Model| farewell.clone_from(&model.global.shutdown);
+        wait(serve(
+            Role::Vrrp,
+            options,
+            loaded.into_model(),
+            signals,
+            taken,
+        ))
     } else {
         drop(loaded);
         let reload = || {
             let loaded = configuration::reload(options, Reader::First)?;
+            farewell.clone_from(&loaded.model.global.shutdown);
             Some(self::wanted(&loaded.model, options))
         };
         let respawn = !options.dont_respawn;
         wait(supervise::supervise(signals, wanted, respawn, reload))
     };
+    if let Some(hook) = &farewell {
+        let errand = errand::run("shutdown_script", hook, user, signals);
+        let _ = reactor::block_on(errand);
+    }
     log::info!("Stopped {NAME}");
     Ok(exit)
 }
@@ -125,11 +146,23 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     let path = pidfile::path(Some(role), options, &loaded.model.global);
     let _pid_file = take_pid_file(&path)?;
     enter_namespace(options, &loaded.model.global)?;
-    Ok(wait(serve(role, options, loaded.into_model(), signals)))
+    Ok(wait(serve(
+        role,
+        options,
+        loaded.into_model(),
+        signals,
+        |_| {},
+    )))
 }
 
-/// Does what a role is there for until a signal stops it.
-async fn serve(role: Role, options: &Options, model: Box<Model>, signals: &mut Signals) -> Exit {
+/// Does what a role is there for until a signal stops it. `taken` hears of each configuration that a reload has taken up.
+async fn serve(
+    role: Role,
+    options: &Options,
+    model: Box<Model>,
+    signals: &mut Signals,
+    mut taken: impl FnMut(&Model),
+) -> Exit {
     match role {
         #[cfg(feature = "vrrp")]
         Role::Vrrp => {
@@ -138,11 +171,15 @@ async fn serve(role: Role, options: &Options, model: Box<Model>, signals: &mut S
             } else {
                 Reader::Child
             };
-            let again = || configuration::reload(options, reader).map(Loaded::into_model);
+            let again = || {
+                let model = configuration::reload(options, reader)?.into_model();
+                taken(&model);
+                Some(model)
+            };
             vrrp::drive(model, signals, options.dont_release_vrrp, again).await
         }
         _ => {
-            let _ = (options, model, signals);
+            let _ = (options, model, signals, &mut taken);
             log::error!("{role} is not in this build");
             Exit::Fatal
         }

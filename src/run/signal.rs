@@ -112,6 +112,13 @@ impl Signals {
         })
     }
 
+    /// Tells it once more: for whoever could not do what it asks for.
+    pub fn put_back(&mut self, signal: Signal) {
+        if let Some(bit) = Signal::ALL.iter().position(|other| *other == signal) {
+            self.pending |= 1 << bit;
+        }
+    }
+
     /// The next one; however often it came before it is asked for, it is told once. Children that ended are seen to by
     /// the way. Dropping the future loses nothing.
     ///

@@ -103,14 +103,13 @@ pub(super) enum Bearing {
     Fault,
 }
 
-/// Weight zero is a fault while down; a positive weight counts while up, a negative one while down; `reverse` changes
-/// up and down.
+/// Weight zero is a fault while down, reversed while up. A positive weight counts while up, a negative one while down;
+/// reversed it does so with the opposite sign, as keepalived has it.
 pub(super) const fn bearing(weight: Weight, up: bool) -> Bearing {
-    let up = up != weight.reverse;
     match weight.value {
-        0 if !up => Bearing::Fault,
+        0 if up == weight.reverse => Bearing::Fault,
         0 => Bearing::Adds(0),
-        w if (w > 0) == up => Bearing::Adds(w),
+        w if (w > 0) == up => Bearing::Adds(if weight.reverse { -w } else { w }),
         _ => Bearing::Adds(0),
     }
 }
@@ -234,10 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn reverse_changes_up_and_down() {
+    fn reverse_changes_the_sign_of_a_weight_and_when_there_is_none_up_and_down() {
         assert_eq!(bearing(weight(0, true), true), Bearing::Fault);
-        assert_eq!(bearing(weight(20, true), false), Bearing::Adds(20));
-        assert_eq!(bearing(weight(-20, true), true), Bearing::Adds(-20));
+        assert_eq!(bearing(weight(0, true), false), Bearing::Adds(0));
+        assert_eq!(bearing(weight(20, true), true), Bearing::Adds(-20));
+        assert_eq!(bearing(weight(20, true), false), Bearing::Adds(0));
+        assert_eq!(bearing(weight(-20, true), true), Bearing::Adds(0));
+        assert_eq!(bearing(weight(-20, true), false), Bearing::Adds(20));
     }
 
     #[test]

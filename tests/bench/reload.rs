@@ -76,10 +76,11 @@ fn longest_gap(frames: &[Frame], from: Instant) -> Duration {
     let mut last: HashMap<u8, Instant> = HashMap::new();
     let mut longest = Duration::ZERO;
     for frame in frames {
-        if let Seen::Advert { vrid, .. } = frame.seen
-            && let Some(before) = last.insert(vrid, frame.at)
-            && frame.at > from
-        {
+        let Seen::Advert { vrid, .. } = frame.seen else {
+            continue;
+        };
+        let before = last.insert(vrid, frame.at);
+        if let Some(before) = before.filter(|_| frame.at > from) {
             longest = longest.max(frame.at.saturating_duration_since(before));
         }
     }

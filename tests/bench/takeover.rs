@@ -102,9 +102,8 @@ fn once(lab: &Lab, side: &Side, interval: Interval, fate: Fate) -> io::Result<[f
     let client = (fate == Fate::Cut)
         .then(|| Client::start(lab.host("client"), VIRTUAL))
         .transpose()?;
-    if let Some(client) = &client
-        && !client.wait_until_served(Duration::from_secs(2))
-    {
+    let soon = Duration::from_secs(2);
+    if client.as_ref().is_some_and(|c| !c.wait_until_served(soon)) {
         return Err(io::Error::other("the client is never answered"));
     }
 
@@ -144,9 +143,7 @@ fn once(lab: &Lab, side: &Side, interval: Interval, fate: Fate) -> io::Result<[f
         _ => interval.length * 3 + skew,
     };
     let (mut answered, mut outage) = (f64::NAN, f64::NAN);
-    if let Some(client) = &client
-        && client.wait_until_served(enough)
-    {
+    if let Some(client) = client.as_ref().filter(|c| c.wait_until_served(enough)) {
         let out = client.longest_outage(began);
         answered = millis(out.from + out.lasted, first.at);
         outage = out.lasted.as_secs_f64() * 1e3;

@@ -20,6 +20,8 @@ pub struct Notifier {
     runner: Runner<Queue>,
     /// `notify_fifo` and `vrrp_notify_fifo`.
     lines: [Outlet; 2],
+    /// `vrrp_notify_priority_changes`.
+    priority_changes: bool,
 }
 
 /// Whose scripts run one after the other.
@@ -52,6 +54,7 @@ impl Notifier {
         let mut notifier = Self {
             runner: Runner::new(global.script_user),
             lines: Default::default(),
+            priority_changes: false,
         };
         notifier.reload(global);
         notifier
@@ -60,6 +63,7 @@ impl Notifier {
     /// Takes up another configuration; a FIFO that is asked for as before does not notice.
     pub fn reload(&mut self, global: &Global) {
         self.runner.set_default(global.script_user);
+        self.priority_changes = global.notify_priority_changes;
         let [all, vrrp] = &mut self.lines;
         all.update(&global.fifo, global.script_user);
         vrrp.update(&global.vrrp_fifo, global.script_user);
@@ -68,6 +72,10 @@ impl Notifier {
     /// Tells what a virtual router has become.
     pub fn tell(&mut self, instance: &Instance, told: Told, priority: Priority) {
         let config = instance.config();
+        let own = config.notify.priority_changes;
+        if told == Told::PriorityChanged && !own.unwrap_or(self.priority_changes) {
+            return;
+        }
         let subject = Subject {
             kind: "INSTANCE",
             name: &config.name,

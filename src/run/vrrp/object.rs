@@ -3,7 +3,6 @@
 use core::fmt;
 
 use crate::io::address::{self, Assignment, KEEPALIVED};
-use crate::io::monitor::Change;
 use crate::io::netlink::Batch;
 use crate::io::route::{self, Route};
 use crate::io::rule::{self, Rule};
@@ -79,16 +78,6 @@ impl Object {
             Self::Address(address) => address::remove(batch, address, dev),
             Self::Route(route) => route::remove(batch, route),
             Self::Rule(rule) => rule::remove(batch, rule),
-        }
-    }
-}
-
-impl From<Object> for Change {
-    fn from(object: Object) -> Self {
-        match object {
-            Object::Address(address) => Self::Address(address),
-            Object::Route(route) => Self::Route(route),
-            Object::Rule(rule) => Self::Rule(rule),
         }
     }
 }

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::time::Instant;
 
-/// Until what the kernel refused is tried again, the first time.
-const REFUSED: Duration = Duration::from_secs(5);
-/// Until what somebody takes away for the second time is put back.
-const LOST: Duration = Duration::from_millis(100);
-/// It never takes longer.
-const LONGEST: Duration = Duration::from_secs(80);
+/// Until what the kernel refused is tried again: the first time, and at most.
+const REFUSED: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(80)];
+/// Until what somebody takes away for the second time is put back, and at most: a service is down meanwhile.
+const LOST: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(640)];
 
 /// What was tried lately, and when it may be tried again.
 #[derive(Debug)]
@@ -61,9 +59,10 @@ impl<K: Ord> Patience<K> {
         news
     }
 
-    fn tried(&mut self, key: K, now: Instant, first: Duration, refused: bool) {
+    fn tried(&mut self, key: K, now: Instant, pauses: [Duration; 2], refused: bool) {
+        let [first, longest] = pauses;
         let before = self.0.get(&key);
-        let wait = before.map_or(first, |trial| (trial.wait * 2).clamp(first, LONGEST));
+        let wait = before.map_or(first, |trial| (trial.wait * 2).clamp(first, longest));
         let trial = Trial {
             at: now + wait,
             wait,
@@ -144,18 +143,18 @@ mod tests {
         // Nothing is missing: nobody waits.
         assert_eq!(patience.deadline(), None);
         assert!(!patience.may(&"address", at(10)));
-        assert_eq!(patience.deadline(), Some(at(100)));
-        assert!(patience.tick(at(100)));
-        assert!(!patience.lost("address", at(100)));
-        assert!(!patience.may(&"address", at(250)) && patience.may(&"address", at(300)));
+        assert_eq!(patience.deadline(), Some(at(20)));
+        assert!(patience.tick(at(20)));
+        assert!(!patience.lost("address", at(20)));
+        assert!(!patience.may(&"address", at(59)) && patience.may(&"address", at(60)));
     }
 
     #[test]
     fn what_has_lasted_is_forgotten() {
         let mut patience = Patience::default();
         patience.lost("address", at(0));
-        assert!(!patience.tick(at(200)));
-        assert!(patience.lost("address", at(200)));
+        assert!(!patience.tick(at(40)));
+        assert!(patience.lost("address", at(40)));
         patience.refused("route", at(0));
         patience.settled(&"route");
         assert!(patience.may(&"route", at(1)) && patience.refused("route", at(1)));

@@ -37,8 +37,14 @@ const PORTION: usize = 200;
 /// Woken later than this, we look for adverts that wait before we miss a master.
 const LATE: Duration = Duration::from_millis(2);
 
+/// Adverts that come within this time of each other come in a crowd.
+const CROWD: Duration = Duration::from_micros(200);
+
 /// Most adverts of a socket that are heard then in one go.
 const BACKLOG: usize = 1024;
+
+/// Most adverts of a crowd that are heard before our own go out.
+const TOGETHER: usize = 64;
 
 /// Everything that the VRRP process is.
 pub struct Router {
@@ -57,6 +63,8 @@ pub struct Router {
     ours: BTreeMap<Key, Object>,
     /// What did not last: refused by the kernel, or taken away by somebody.
     patience: Patience<Key>,
+    /// When the last advert was read.
+    heard_at: Instant,
     work: VecDeque<Work>,
     actions: Vec<Action>,
     changes: Vec<Change>,
@@ -99,6 +107,7 @@ impl Router {
             monitor: Source::new(monitor),
             ours: BTreeMap::new(),
             patience: Patience::default(),
+            heard_at: Instant(0),
             work: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
@@ -250,7 +259,15 @@ impl Router {
 
     /// A datagram can be read from the socket in `place`.
     pub fn receive(&mut self, place: usize, buffer: &mut [u8]) {
-        self.hear(place, buffer);
+        let now = now();
+        // Where one came right behind another, more wait: reading on is cheaper than waiting for each. A lone one is not worth
+        // the call that finds nothing.
+        let crowded = now.since(self.heard_at) < CROWD;
+        self.heard_at = now;
+        let mut left = if crowded { TOGETHER } else { 1 };
+        while left > 0 && self.hear(place, buffer) {
+            left -= 1;
+        }
         self.work();
     }
 
@@ -374,13 +391,17 @@ impl Router {
     }
 
     fn carry_out(&mut self, actions: &mut Vec<Action>) {
+        // The other routers wait for the adverts, nobody for the log: a line takes several system calls, and may block.
+        for action in actions.iter() {
+            if let Action::Advertise { id, priority } = *action {
+                if let Some(instance) = self.engine.get(id) {
+                    self.sockets.advertise(instance, priority);
+                }
+            }
+        }
         for action in actions.drain(..) {
             match action {
-                Action::Advertise { id, priority } => {
-                    if let Some(instance) = self.engine.get(id) {
-                        self.sockets.advertise(instance, priority);
-                    }
-                }
+                Action::Advertise { .. } => {}
                 Action::Acquire(_) => self.again(),
                 Action::Release(id) => {
                     self.announcer.cancel(id);
@@ -521,9 +542,9 @@ impl Router {
             (Step::Add(wanted), None) => {
                 let key = wanted.key();
                 self.patience.settled(&key);
-                // Of IPv6 addresses the kernel tells later.
+                // Somebody removed it before we could see it, or it is an IPv6 address, of which the kernel tells later.
                 if wanted.is_seen() && self.world.there(&key).is_none() {
-                    self.world.learn(wanted.into());
+                    self.patience.lost(key, now);
                 }
             }
             // It is not asked for again at once, over and over.
