@@ -259,10 +259,10 @@ const VRRP: Rows = &[
     key("vrrp_min_garp", Any, Obeyed, |d, a| {
         d.min_garp = a.switch().unwrap_or(false)
     }),
-    key("vrrp_garp_extra_if", Value, Obeyed, |d, a| {
+    key("vrrp_garp_extra_if", Value, NotYet, |d, a| {
         d.announcing.set_extra(a)
     }),
-    key("vrrp_vmac_garp_intvl", Value, Obeyed, |d, a| {
+    key("vrrp_vmac_garp_intvl", Value, NotYet, |d, a| {
         d.announcing.set_extra(a)
     }),
     key("vrrp_down_timer_adverts", Value, Obeyed, |d, a| {
@@ -306,23 +306,26 @@ const VRRP: Rows = &[
     key("vrrp_rx_bufs_multiplier", Value, NotYet, |d, a| {
         d.buffer = a.number(1..=MOST).unwrap_or(3)
     }),
-    key("vmac_prefix", Value, NotYet, |d, a| {
+    key("vmac_prefix", Value, Obeyed, |d, a| {
         d.global.vmac_prefix = a.text("a prefix")
     }),
-    key("vmac_addr_prefix", Value, NotYet, |d, a| {
+    key("vmac_addr_prefix", Value, Obeyed, |d, a| {
         d.global.vmac_addr_prefix = a.text("a prefix")
     }),
-    key("nftables", Any, NotYet, |d, a| {
+    key("nftables", Any, Obeyed, |d, a| {
         d.global.nftables = Some(
             a.word()
                 .map_or_else(|| "keepalived".to_owned(), |w| w.text.to_owned()),
         );
     }),
-    key("nftables_priority", Value, NotYet, |_, a| {
-        checked(a.number::<i32>(-MOST..=MOST))
+    key("nftables_priority", Value, Obeyed, |d, a| {
+        d.global.nftables_priority = a.number(-MOST..=MOST).unwrap_or(-1)
     }),
-    key("nftables_counters", Any, NotYet, |_, _| {}),
-    key("nftables_ifindex", Any, NotYet, |_, _| {}),
+    key("nftables_counters", Any, Obeyed, |d, _| {
+        d.global.nftables_counters = true
+    }),
+    // Link-local addresses always go with the number of their interface.
+    key("nftables_ifindex", Any, Obeyed, |_, _| {}),
     key("vrrp_iptables", Any, IPTABLES, |_, a| a.skip()),
     key("vrrp_ipsets", Any, IPTABLES, |_, a| a.skip()),
 ];

@@ -66,7 +66,7 @@ pub(super) fn instance(
     let (preempt, preempt_delay) = preemption(&draft, wish, owner, strict, diags);
     let auth = auth(&draft, version, family, strict, diags);
     let excluded = limit(&mut draft, family, version, auth, diags);
-    let (addresses, excluded) = (
+    let (mut addresses, mut excluded) = (
         addresses(core::mem::take(&mut draft.addresses)),
         addresses(excluded),
     );
@@ -113,7 +113,7 @@ pub(super) fn instance(
     {
         diags.warn(
             fault.at,
-            "a virtual MAC with unicast peers needs vmac_xmit_base",
+            "a virtual MAC with unicast peers needs vmac_xmit_base, which is taken as given",
         );
     }
     let strict_off = |value: bool| value && !strict;
@@ -126,13 +126,23 @@ pub(super) fn instance(
         None if strict => 3,
         None => defaults.down_timer_adverts.unwrap_or(3),
     };
+    let mut vmac = vmac(&draft, vrid.get(), strict, diags);
+    if let Some(vmac) = vmac.as_mut().filter(|_| unicast) {
+        vmac.transmit_base = true;
+    }
+    if draft.vmac_addr && vmac.is_none() {
+        for address in addresses.iter_mut().chain(&mut excluded) {
+            let elsewhere = address.dev.as_ref().is_some_and(|dev| *dev != interface);
+            address.on_vmac |= elsewhere || address.family() != family;
+        }
+    }
     Some(Instance {
         interval: interval(&draft, version, diags),
         source: source(&draft, family, diags),
         peering: peering(&draft, family, defaults, diags),
         announcing: announcing(&draft.announcing, defaults, strict, garp, &interface),
         accept: draft.accept.map_or(owner || !strict, |a| a.value || owner),
-        vmac: vmac(&draft, vrid.get(), strict, diags),
+        vmac,
         tracking: Tracking::default(),
         name,
         interface,

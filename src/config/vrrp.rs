@@ -152,7 +152,7 @@ const BASE: Rows = &[
     key("v3_checksum_as_v2", Any, Obeyed, |d, a| {
         d.v3_checksum_as_v2 = a.switch()
     }),
-    key("strict_mode", Any, NotYet, |d, a| {
+    key("strict_mode", Any, Obeyed, |d, a| {
         d.strict = At::new(a.switch(), a)
     }),
     key("debug", Any, Obeyed, |_, a| a.skip()),
@@ -193,13 +193,13 @@ const ADDRESSES: Rows = &[
     key("virtual_rules", Braces, Obeyed, |d, a| {
         d.rules.extend(route::rules(a.block.children(), a.context))
     }),
-    key("promote_secondaries", Any, NotYet, |d, _| {
+    key("promote_secondaries", Any, Obeyed, |d, _| {
         d.promote_secondaries = true
     }),
-    key("accept", Any, NotYet, |d, a| {
+    key("accept", Any, Obeyed, |d, a| {
         d.accept = At::new(Some(true), a)
     }),
-    key("no_accept", Any, NotYet, |d, a| {
+    key("no_accept", Any, Obeyed, |d, a| {
         d.accept = At::new(Some(false), a)
     }),
 ];
@@ -225,10 +225,10 @@ const GARP: Rows = &[
             .number(0..=i64::from(i32::MAX))
             .or(d.announcing.lower_repeat);
     }),
-    key("garp_extra_if", Value, Obeyed, |d, a| {
+    key("garp_extra_if", Value, NotYet, |d, a| {
         d.announcing.set_extra(a)
     }),
-    key("vmac_garp_intvl", Value, Obeyed, |d, a| {
+    key("vmac_garp_intvl", Value, NotYet, |d, a| {
         d.announcing.set_extra(a)
     }),
 ];
@@ -308,7 +308,7 @@ const LINK: Rows = &[
     key("dont_track_primary", Any, Obeyed, |d, _| {
         d.dont_track_primary = true
     }),
-    key("use_vmac", Any, NotYet, |d, a| {
+    key("use_vmac", Any, Obeyed, |d, a| {
         let vmac = vmac(a, false);
         d.vmac = At::new(Some(vmac), a);
     }),
@@ -316,11 +316,11 @@ const LINK: Rows = &[
         let vmac = vmac(a, true);
         d.vmac = At::new(Some(vmac), a);
     }),
-    key("use_vmac_addr", Any, NotYet, |d, _| d.vmac_addr = true),
-    key("vmac_xmit_base", Any, NotYet, |d, a| {
+    key("use_vmac_addr", Any, Obeyed, |d, _| d.vmac_addr = true),
+    key("vmac_xmit_base", Any, Obeyed, |d, a| {
         d.xmit_base = Some(a.block.at())
     }),
-    key("vrf", Value, NotYet, |d, a| d.vrf = a.interface()),
+    key("vrf", Value, Obeyed, |d, a| d.vrf = a.interface()),
     key("linkbeat_use_polling", Any, NotYet, |d, _| {
         d.linkbeat_polling = true
     }),

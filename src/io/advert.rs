@@ -148,14 +148,22 @@ impl AdvertSocket {
     /// # Errors
     /// The kernel's.
     pub fn join(&self, group: IpAddr) -> io::Result<()> {
+        self.join_on(group, self.index)
+    }
+
+    /// Joins a group on another interface, from which nothing is received all the same: its membership is all that is wanted.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn join_on(&self, group: IpAddr, index: Ifindex) -> io::Result<()> {
         match group {
             IpAddr::V4(group) => sockopt::set_ip_add_membership_with_ifindex(
                 &self.fd,
                 &group,
                 &Ipv4Addr::UNSPECIFIED,
-                self.index,
+                index,
             ),
-            IpAddr::V6(group) => sockopt::set_ipv6_add_membership(&self.fd, &group, self.index),
+            IpAddr::V6(group) => sockopt::set_ipv6_add_membership(&self.fd, &group, index),
         }
         .map_err(io::Error::from)
     }

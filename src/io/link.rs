@@ -16,6 +16,10 @@ use crate::name::{IfName, Ifindex, Mac};
 /// Length of `struct ifinfomsg` of linux/rtnetlink.h.
 const HEADER: usize = 16;
 
+/// `IFLA_MACVLAN_MODE` and `MACVLAN_MODE_PRIVATE` of linux/if_link.h.
+const MACVLAN_MODE: u16 = 1;
+const MACVLAN_PRIVATE: u32 = 1;
+
 /// Flags of linux/if.h that matter here.
 mod flag {
     pub(super) const UP: u32 = 0x1;
@@ -50,6 +54,12 @@ pub struct Link {
     pub master: Option<Ifindex>,
     /// What it is, as "macvlan" or "bridge"; empty for hardware.
     pub kind: heapless::String<15>,
+    /// The group that it was put into, zero by default.
+    pub group: u32,
+    /// The note that somebody left on it (`IFLA_IFALIAS`), which lives as long as the interface.
+    pub alias: Option<Box<str>>,
+    /// A macvlan that takes no traffic from others of the same parent.
+    pub private: bool,
 }
 
 impl Link {
@@ -132,6 +142,9 @@ pub fn read(payload: &[u8]) -> Option<Link> {
         parent: None,
         master: None,
         kind: heapless::String::new(),
+        group: 0,
+        alias: None,
+        private: false,
     };
     for (kind, value) in attributes(payload.get(HEADER..)?) {
         match Ifla::from(kind) {
@@ -141,11 +154,22 @@ pub fn read(payload: &[u8]) -> Option<Link> {
             Ifla::Operstate => link.operstate = *value.first()?,
             Ifla::Link => link.parent = u32_at(value, 0),
             Ifla::Master => link.master = u32_at(value, 0),
+            Ifla::Group => link.group = u32_at(value, 0)?,
+            Ifla::Ifalias => link.alias = text(value).map(Box::from),
             Ifla::Linkinfo => {
-                link.kind = attributes(value)
-                    .find(|(kind, _)| IflaInfo::from(*kind) == IflaInfo::Kind)
-                    .and_then(|(_, value)| text(value)?.try_into().ok())
+                let info = |wanted| {
+                    let mut all = attributes(value);
+                    all.find(|(kind, _)| IflaInfo::from(*kind) == wanted)
+                        .map(|(_, value)| value)
+                };
+                link.kind = info(IflaInfo::Kind)
+                    .and_then(|value| text(value)?.try_into().ok())
                     .unwrap_or_default();
+                let mode = info(IflaInfo::Data)
+                    .filter(|_| link.kind == "macvlan")
+                    .and_then(|data| attributes(data).find(|(kind, _)| *kind == MACVLAN_MODE))
+                    .and_then(|(_, mode)| u32_at(mode, 0));
+                link.private = mode == Some(MACVLAN_PRIVATE);
             }
             _ => {}
         }
@@ -188,6 +212,22 @@ impl Kind<'_> {
     }
 }
 
+/// Whether the kernel can make virtual MAC interfaces. It is asked for one on an interface that cannot be, and says what is wrong
+/// first: a kernel without macvlan does not get as far as looking for the interface.
+pub fn has_macvlan(netlink: &mut Netlink) -> bool {
+    let mut batch = Batch::new();
+    let Some(name) = IfName::new("macvlan-probe") else {
+        return false;
+    };
+    let mac = Mac([2, 0, 0, 0, 0, 0]);
+    create(&mut batch, &name, Kind::Macvlan { parent: 0, mac });
+    let unknown =
+        |refused: &super::error::Failed| refused.source.raw_os_error() == Some(libc::EOPNOTSUPP);
+    netlink
+        .commit(batch)
+        .is_ok_and(|refused| !refused.iter().any(unknown))
+}
+
 /// Asks for a new interface, which is down.
 pub fn create(batch: &mut Batch, name: &IfName, kind: Kind<'_>) {
     batch.push(
@@ -201,9 +241,6 @@ pub fn create(batch: &mut Batch, name: &IfName, kind: Kind<'_>) {
 fn creation(name: &IfName, kind: Kind<'_>) -> io::Result<Ifinfomsg> {
     /// linux/veth.h.
     const VETH_INFO_PEER: u16 = 1;
-    /// linux/if_link.h.
-    const IFLA_MACVLAN_MODE: u16 = 1;
-    const MACVLAN_MODE_PRIVATE: u32 = 1;
 
     let mut all = vec![attribute(Ifla::Ifname, name.as_str())?];
     let data = attribute(IflaInfo::Data, ())?;
@@ -223,7 +260,7 @@ fn creation(name: &IfName, kind: Kind<'_>) -> io::Result<Ifinfomsg> {
         Kind::Macvlan { parent, mac } => {
             all.push(attribute(Ifla::Link, parent)?);
             all.push(attribute(Ifla::Address, mac.0)?);
-            let mode = attribute(IFLA_MACVLAN_MODE, MACVLAN_MODE_PRIVATE)?;
+            let mode = attribute(MACVLAN_MODE, MACVLAN_PRIVATE)?;
             Some(data.nest(&mode).map_err(io::Error::other)?)
         }
     };
@@ -260,6 +297,10 @@ pub enum Setting<'a> {
     NamespaceOf(u32),
     /// No link-local IPv6 address of the kernel's own making.
     NoLinkLocal,
+    /// Put it into a group; the kernel tells everybody about the interface, also where nothing changes.
+    Group(u32),
+    /// Leave a note on it, of at most 255 bytes.
+    Alias(&'a str),
 }
 
 /// Asks for a change of the interface of this index; `name` is for the words of a refusal.
@@ -297,6 +338,10 @@ pub fn set(batch: &mut Batch, index: Ifindex, name: &IfName, setting: Setting<'_
                 body,
             );
         }
+        Setting::Group(g) => {
+            batch.push(format_args!("put {name} into group {g}"), kind, flags, body);
+        }
+        Setting::Alias(_) => batch.push(format_args!("note on {name}"), kind, flags, body),
         Setting::NoLinkLocal => {
             batch.push(
                 format_args!("keep {name} without a link-local address"),
@@ -324,6 +369,8 @@ fn change(index: Ifindex, setting: Setting<'_>) -> io::Result<Ifinfomsg> {
         Setting::NoMaster => attribute(Ifla::Master, 0u32)?,
         Setting::Namespace(fd) => attribute(Ifla::NetNsFd, fd.as_raw_fd().cast_unsigned())?,
         Setting::NamespaceOf(pid) => attribute(Ifla::NetNsPid, pid)?,
+        Setting::Group(group) => attribute(Ifla::Group, group)?,
+        Setting::Alias(note) => attribute(Ifla::Ifalias, note)?,
         Setting::NoLinkLocal => {
             let mode = attribute(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE)?;
             let inet6 = attribute(AF_INET6, ())?

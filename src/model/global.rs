@@ -81,6 +81,10 @@ pub struct Global {
     pub vmac_addr_prefix: Option<String>,
     /// `nftables`: the name of the table.
     pub nftables: Option<String>,
+    /// `nftables_priority`: of the chains; lower is asked earlier.
+    pub nftables_priority: i32,
+    /// `nftables_counters`: count the packets that the rules concern.
+    pub nftables_counters: bool,
     /// `reload_check_config`: always done; a log file may be named.
     pub reload_log: Option<String>,
 }
@@ -200,6 +204,8 @@ impl Default for Global {
             vmac_prefix: None,
             vmac_addr_prefix: None,
             nftables: None,
+            nftables_priority: -1,
+            nftables_counters: false,
             reload_log: None,
         }
     }

@@ -231,6 +231,22 @@ pub struct SyncGroup {
 }
 
 impl Instance {
+    /// The interface that its addresses go on where they name none: that of its virtual MAC, once it has a name, or its own.
+    #[must_use]
+    pub fn address_interface(&self) -> &IfName {
+        let vmac = self.vmac.as_ref().and_then(|vmac| vmac.name.as_ref());
+        vmac.unwrap_or(&self.interface)
+    }
+
+    /// The interface that its adverts go out and come in by: that of its virtual MAC unless `vmac_xmit_base` keeps them off it.
+    #[must_use]
+    pub fn advert_interface(&self) -> &IfName {
+        match &self.vmac {
+            Some(vmac) if vmac.transmit_base => &self.interface,
+            _ => self.address_interface(),
+        }
+    }
+
     /// Whether it owns the addresses (RFC 9568 section 1.6).
     #[must_use]
     pub const fn is_owner(&self) -> bool {

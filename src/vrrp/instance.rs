@@ -299,20 +299,20 @@ impl Instance {
         interval.skew(self.priority())
     }
 
-    /// The interfaces that must be up besides its own: those of its addresses, its routes and its rules.
+    /// The interfaces that must be up besides the one of its adverts: those of its addresses, its routes and its rules.
     pub(super) fn devices(&self) -> impl Iterator<Item = &IfName> {
         let config = &self.config;
         let addresses = config.addresses.iter().chain(&config.excluded);
         let addresses = addresses
             .filter(|address| address.tracked)
-            .filter_map(|address| address.dev.as_ref());
+            .map(|address| address.dev.as_ref().unwrap_or(config.address_interface()));
         let routes = config.routes.iter().filter(|route| route.tracked);
         let hops = routes.flat_map(|route| &route.hops);
         let rules = config.rules.iter().filter(|rule| rule.tracked);
         addresses
             .chain(hops.filter_map(|hop| hop.dev.as_ref()))
             .chain(rules.flat_map(|rule| rule.input.iter().chain(&rule.output)))
-            .filter(|dev| **dev != config.interface)
+            .filter(|dev| *dev != config.advert_interface())
     }
 
     /// What it tracks, itself and as a member of its sync group.

@@ -24,7 +24,7 @@ pub(super) struct World {
 /// The interfaces that a virtual router has to know of: its own, those of its addresses, the tracked ones.
 pub(super) fn needs(instance: &Instance) -> impl Iterator<Item = &IfName> {
     let tracked = instance.trackings().flat_map(|t| &t.interfaces);
-    core::iter::once(&instance.config().interface)
+    core::iter::once(instance.config().advert_interface())
         .chain(instance.devices())
         .chain(tracked.map(|(name, _)| name))
 }
@@ -32,7 +32,7 @@ pub(super) fn needs(instance: &Instance) -> impl Iterator<Item = &IfName> {
 /// Tells a virtual router what the world means for it. It starts when everything that may be a fault is known; one that
 /// runs takes what is not known yet, as after a reload, for no fault. A member of a sync group follows its group.
 pub(super) fn observe(instance: &mut Instance, world: &World, now: Instant, out: &mut Vec<Action>) {
-    let Some(own) = world.links.get(&instance.config().interface) else {
+    let Some(own) = world.links.get(instance.config().advert_interface()) else {
         return;
     };
     let config = instance.config();

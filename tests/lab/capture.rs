@@ -57,6 +57,8 @@ pub(crate) enum Seen {
     },
     /// A neighbour advertisement.
     Neighbour { target: Ipv6Addr },
+    /// A report of membership in multicast groups: IGMP, or MLD.
+    Membership,
 }
 
 impl Seen {
@@ -256,6 +258,7 @@ fn ipv4(packet: &[u8]) -> Option<Seen> {
     let payload = match packet.get(9)? {
         112 => payload,
         51 => payload.get(24..)?,
+        2 => return Some(Seen::Membership),
         _ => return None,
     };
     let address = |at: usize| Some(Ipv4Addr::from(*packet.get(at..)?.first_chunk::<4>()?).into());
@@ -270,6 +273,8 @@ fn ipv6(packet: &[u8]) -> Option<Seen> {
         (58, 136) => Some(Seen::Neighbour {
             target: address(48)?,
         }),
+        // A hop-by-hop header with its router alert stands before every message of MLD (RFC 3810 section 5).
+        (0, 58) if matches!(payload.get(8)?, 131 | 132 | 143) => Some(Seen::Membership),
         _ => None,
     }
 }

@@ -276,6 +276,9 @@ fn global(global: &Global, out: &mut Out) {
     out.word("vmac_prefix", global.vmac_prefix.as_ref());
     out.word("vmac_addr_prefix", global.vmac_addr_prefix.as_ref());
     out.word("nftables", global.nftables.as_ref());
+    let priority = Some(global.nftables_priority).filter(|priority| *priority != -1);
+    out.value("nftables_priority", priority);
+    out.flag("nftables_counters", global.nftables_counters);
     system(global, out);
 }
 

@@ -202,6 +202,31 @@ pub(super) fn encode<B: Size + ToBytes>(
     message.to_bytes(out).map_err(io::Error::other)
 }
 
+/// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END` of linux/netfilter/nfnetlink.h.
+pub(super) const BEGIN: u16 = 0x10;
+pub(super) const END: u16 = 0x11;
+
+/// What stands before and behind requests to nf_tables that are done together: a message header and `struct nfgenmsg`, with
+/// the number of the subsystem in the order of the network.
+pub(super) fn transaction_mark(kind: u16, seq: u32) -> [u8; 20] {
+    const NFTABLES: u8 = 10;
+    const REQUEST: u16 = 1;
+    let mut mark = [0; 20];
+    let parts: [(usize, &[u8]); 5] = [
+        (0, &20u32.to_ne_bytes()),
+        (4, &kind.to_ne_bytes()),
+        (6, &REQUEST.to_ne_bytes()),
+        (8, &seq.to_ne_bytes()),
+        (19, &[NFTABLES]),
+    ];
+    for (at, bytes) in parts {
+        for (slot, byte) in mark.iter_mut().skip(at).zip(bytes) {
+            *slot = *byte;
+        }
+    }
+    mark
+}
+
 /// One attribute of a request.
 ///
 /// # Errors

@@ -73,6 +73,14 @@ impl Netlink {
         Self::open("generic netlink", Some(netlink::GENERIC))
     }
 
+    /// A socket for the packet filter, nf_tables, for [`Self::transact`].
+    ///
+    /// # Errors
+    /// [`NetError::Socket`].
+    pub fn netfilter() -> Result<Self, NetError> {
+        Self::open("netfilter", Some(netlink::NETFILTER))
+    }
+
     fn open(what: &'static str, protocol: Option<Protocol>) -> Result<Self, NetError> {
         let open = || -> io::Result<OwnedFd> {
             let socket = socket(protocol, 0, RECEIVE_BUFFER)?;
@@ -108,6 +116,60 @@ impl Netlink {
             }
         }
         lost.map_or(Ok(failed), Err)
+    }
+
+    /// Sends requests to nf_tables, which does all of them or none, and returns those that it refused. A long batch is cut into
+    /// several of which that is true.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn transact(&mut self, mut batch: Batch) -> Result<Vec<Failed>, NetError> {
+        let mut failed = core::mem::take(&mut batch.unwritten);
+        for mut chunk in batch.chunks() {
+            if let Err(source) = self.transaction(&mut chunk, &mut failed) {
+                let op = chunk.words(0).to_owned();
+                return Err(NetError::Unanswered { op, source });
+            }
+        }
+        Ok(failed)
+    }
+
+    fn transaction(&mut self, chunk: &mut Chunk<'_>, failed: &mut Vec<Failed>) -> io::Result<()> {
+        let begin = self.next;
+        let first = begin.wrapping_add(1);
+        let count = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+        let end = first.wrapping_add(count);
+        self.next = end.wrapping_add(1).max(1);
+        let last = chunk.len().saturating_sub(1);
+        let begin_mark = batch::transaction_mark(batch::BEGIN, begin);
+        let end_mark = batch::transaction_mark(batch::END, end);
+        let whole = [&begin_mark[..], chunk.stamp(first), &end_mark].concat();
+        net::send(&self.socket, &whole, SendFlags::empty())?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let datagram = receive(&self.socket, &mut self.buffer, deadline)?;
+            for message in messages(datagram).filter(|m| m.kind == NLMSG_ERROR) {
+                let index = usize::try_from(message.seq.wrapping_sub(first)).unwrap_or(usize::MAX);
+                // What is wrong with the whole is said of its beginning; of the kernels, some have nothing more to say then.
+                let of_all = message.seq == begin;
+                if !of_all && index > last {
+                    continue;
+                }
+                let refused = refusal(message);
+                let is_refused = refused.is_some();
+                if let Some((source, kernel_says)) = refused {
+                    failed.push(Failed {
+                        place: chunk.place(if of_all { 0 } else { index }),
+                        op: chunk.words(if of_all { 0 } else { index }).to_owned(),
+                        source,
+                        kernel_says,
+                    });
+                }
+                if index == last || of_all && is_refused {
+                    return Ok(());
+                }
+            }
+        }
     }
 
     fn exchange(&mut self, chunk: &mut Chunk<'_>, failed: &mut Vec<Failed>) -> io::Result<()> {

@@ -120,8 +120,9 @@ impl Desired {
         world: &'a World,
     ) -> impl Iterator<Item = (&'a Link, &'a Address)> + use<'a> {
         let config = instance.config();
-        let link =
-            |dev: &Option<IfName>| world.link_named(dev.as_ref().unwrap_or(&config.interface));
+        let link = |dev: &Option<IfName>| {
+            world.link_named(dev.as_ref().unwrap_or(config.address_interface()))
+        };
         let all = config.addresses.iter().chain(&config.excluded);
         all.filter_map(move |address| Some((link(&address.dev)?, address)))
     }

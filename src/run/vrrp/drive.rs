@@ -18,12 +18,12 @@ use crate::run::signal::{Signal, Signals};
 /// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
 /// `None` after having said why not. With `keep`, addresses stay where they are at the end.
 pub async fn drive(
-    model: Box<Model>,
+    mut model: Box<Model>,
     signals: &mut Signals,
     keep: bool,
     mut reload: impl FnMut() -> Option<Box<Model>>,
 ) -> Exit {
-    let started = Router::start(&model);
+    let started = Router::start(&mut model);
     drop(model);
     // On the heap, as the model was: a future is copied from frame to frame before it stays anywhere, and no page of a stack
     // is ever given back.
@@ -52,8 +52,8 @@ pub async fn drive(
             }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
-                if let Some(model) = reload() {
-                    router.reload(&model);
+                if let Some(mut model) = reload() {
+                    router.reload(&mut model);
                 }
                 Ok(())
             }

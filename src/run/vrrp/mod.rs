@@ -3,6 +3,8 @@
 pub mod addresses;
 pub mod announcer;
 pub mod drive;
+pub mod firewall;
+pub mod links;
 pub mod notifier;
 pub mod object;
 pub mod patience;
@@ -10,8 +12,10 @@ pub mod reconcile;
 pub mod report;
 pub mod router;
 mod routes;
+pub mod settings;
 pub mod sockets;
 pub mod trackers;
+pub mod vmac;
 pub mod world;
 
 pub use drive::drive;

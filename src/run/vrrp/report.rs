@@ -250,7 +250,7 @@ impl Display for Quoted<'_> {
 }
 
 fn lines<'a>(instance: &'a Instance, addresses: &'a [Address]) -> impl Iterator<Item = Line<'a>> {
-    let interface = &instance.config().interface;
+    let interface = instance.config().address_interface();
     addresses.iter().map(move |address| Line {
         address,
         interface,
@@ -319,7 +319,8 @@ fn instance_data(data: &mut Json<'_>, instance: &Instance, clock: Clock) -> fmt:
     data.number("dont_track_primary", u8::from(!config.track_primary))?;
     data.number("skip_check_adv_addr", u8::from(config.skip_check_adv_addr))?;
     data.number("strict_mode", u8::from(config.strict))?;
-    data.text("vmac_ifname", "")?;
+    let vmac = config.vmac.as_ref().and_then(|vmac| vmac.name.as_ref());
+    data.text("vmac_ifname", vmac.map_or("", IfName::as_str))?;
     data.text("ifp_ifname", config.interface.as_str())?;
     data.number(
         "master_priority",
@@ -480,7 +481,7 @@ fn data(out: &mut dyn Write, engine: &Engine, global: &Global, clock: Clock) -> 
             "   Last transition = {}",
             Seconds(clock.at(instance.since()))
         )?;
-        writeln!(out, "   Interface = {}", config.interface)?;
+        writeln!(out, "   Interface = {}", config.advert_interface())?;
         match instance.source() {
             Some(source) => writeln!(out, "   Using src_ip = {source}")?,
             None => writeln!(out, "   Using src_ip = (none)")?,

@@ -12,10 +12,12 @@ use std::io;
 
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
+use super::firewall::{self, Firewall};
+use super::links::Links;
 use super::notifier::Notifier;
 use super::object::{Key, Object};
 use super::patience::Patience;
-use super::reconcile::{self, Step};
+use super::reconcile::{self, Step, Wanted};
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
@@ -25,6 +27,7 @@ use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
+use crate::io::sysctl::{self, Scope, Setting};
 use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
@@ -46,12 +49,21 @@ const BACKLOG: usize = 1024;
 /// Most adverts of a crowd that are heard before our own go out.
 const TOGETHER: usize = 64;
 
+/// Until interfaces that the kernel refused are tried again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Requests for virtual MAC interfaces that follow from one another: remove, make, prepare, switch on; and once more where the
+/// world changed meanwhile.
+const ROUNDS: usize = 6;
+
 /// Everything that the VRRP process is.
 pub struct Router {
     /// All that is still needed of the configuration: the engine has the virtual routers.
     global: Global,
     engine: Engine,
     world: World,
+    links: Links,
+    firewall: Firewall,
     netlink: Netlink,
     monitor: Source<Monitor>,
     sockets: Sockets,
@@ -75,6 +87,8 @@ pub struct Router {
 enum Work {
     /// Bring the addresses to what is desired now.
     Reconcile,
+    /// Tell the engine what has become of the interfaces meanwhile.
+    LookAround,
     /// Tell the neighbours.
     Announce { id: Id, repeat: u32 },
     /// Tell scripts and FIFO.
@@ -92,12 +106,17 @@ impl Router {
     ///
     /// # Errors
     /// A socket that nothing can be done without.
-    pub fn start(model: &Model) -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn start(model: &mut Model) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
         let world = World::read(&mut netlink)?;
+        let mut links = Links::default();
+        links.adopt(&world);
+        links.settle(model, &world, &mut netlink);
         let mut router = Self {
+            firewall: Firewall::new(&model.global),
+            links,
             engine: Engine::new(model, now()),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
@@ -129,9 +148,12 @@ impl Router {
         let left = self
             .world
             .addresses()
-            .filter(|there| self.desired.may_be(there.ip));
+            .filter(|there| self.desired.may_be(there.ip) || self.links.contains(there.ifindex));
         let addresses = left.map(|there| Object::Address(there.clone()));
         self.ours = addresses.map(|object| (object.key(), object)).collect();
+        if !self.ours.is_empty() || !self.links.is_empty() {
+            self.firewall.clear_leftover();
+        }
         let mut batch = Batch::default();
         for wanted in self.desired.all_routes_and_rules(&self.engine, &self.world) {
             let key = wanted.object.key();
@@ -166,12 +188,21 @@ impl Router {
         }
     }
 
-    /// Sends requests, and returns those that were refused.
+    /// Sends requests, takes in what becomes of them, and returns those that were refused.
     fn commit(&mut self, batch: Batch) -> Vec<Failed> {
-        self.netlink.commit(batch).unwrap_or_else(|error| {
+        let refusals = self.netlink.commit(batch).unwrap_or_else(|error| {
             log::error!("{}", Chain(&error));
             Vec::new()
-        })
+        });
+        match self.drain() {
+            // What else has happened meanwhile must not be missed.
+            Ok(links) if links && !self.work.contains(&Work::LookAround) => {
+                self.work.push_back(Work::LookAround);
+            }
+            Ok(_) => {}
+            Err(error) => log::error!("cannot learn what became of a request: {error}"),
+        }
+        refusals
     }
 
     /// The global settings that are in force.
@@ -218,6 +249,7 @@ impl Router {
             self.announcer.deadline(),
             self.sockets.deadline(),
             self.patience.deadline(),
+            self.links.deadline(),
             at_once,
         ];
         later.into_iter().flatten().min()
@@ -239,8 +271,10 @@ impl Router {
         if self.patience.tick(now) {
             self.again();
         }
-        if self.sockets.deadline().is_some_and(|at| at <= now) {
+        let retry = [self.sockets.deadline(), self.links.deadline()];
+        if retry.into_iter().flatten().any(|at| at <= now) {
             self.sockets.retrying();
+            self.links.retrying();
             self.look_around();
         }
         self.announcer.send(now);
@@ -315,11 +349,13 @@ impl Router {
         self.work();
     }
 
-    /// Takes in what the kernel has announced. After a request of ours its effects are among it.
-    fn drain(&mut self) -> io::Result<()> {
+    /// Takes in what the kernel has announced. After a request of ours its effects are among it. True if interfaces have changed.
+    fn drain(&mut self) -> io::Result<bool> {
         let mut changes = core::mem::take(&mut self.changes);
         self.monitor.get_mut().read(&mut changes)?;
         let lost = changes.contains(&Change::Overrun);
+        let is_link = |change: &Change| matches!(change, Change::Link(_) | Change::LinkGone(_));
+        let links = lost || changes.iter().any(is_link);
         changes
             .drain(..)
             .for_each(|change| self.world.learn(change));
@@ -333,21 +369,26 @@ impl Router {
                 Err(error) => log::error!("{}", Chain(&error)),
             }
         }
-        Ok(())
+        Ok(links)
     }
 
     /// Tells the engine what has become of the interfaces that it uses, and gives it sockets on those that are there.
     fn look_around(&mut self) {
+        self.tend_links();
         let now = now();
         let mut names: Vec<_> = self.engine.interfaces().cloned().collect();
         names.sort_unstable();
         names.dedup();
         for name in &names {
-            let mut interface = self.world.interface(name, self.desired.virtual_ones());
+            let virtual_ones = self.desired.virtual_ones();
+            let mut interface = self.links.interface(name, &self.world, virtual_ones);
             if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
+                let parent = self.links.parent(name, &self.world).map(|link| link.index);
                 let (engine, global) = (&self.engine, &self.global);
-                interface.up = self.sockets.prepare(name, index, engine, global, now);
+                interface.up = self
+                    .sockets
+                    .prepare(name, index, parent, engine, global, now);
             }
             self.happened(Event::Interface(interface), now);
         }
@@ -358,6 +399,55 @@ impl Router {
                 .link(index)
                 .is_some_and(|link| names.contains(&link.name))
         });
+    }
+
+    /// Brings the virtual MAC interfaces to what is wanted, with the addresses that adverts come from.
+    fn tend_links(&mut self) {
+        for _ in 0..ROUNDS {
+            let Some(batch) = self.links.next(&self.world) else {
+                break;
+            };
+            self.guard(true);
+            if !self.submit(batch) {
+                self.links.wait_until(now() + PATIENCE);
+            }
+        }
+        let sources = self.sources();
+        let nothing = BTreeMap::new();
+        let mut steps = reconcile::plan(|key| self.world.there(key), sources, &nothing);
+        self.wait(&mut steps);
+        if !steps.is_empty() {
+            self.change(steps);
+        }
+    }
+
+    /// The addresses that adverts from virtual MACs come from.
+    fn sources(&self) -> Vec<Wanted> {
+        let sources = self.links.sources(&self.world, self.desired.virtual_ones());
+        let wanted = |source| Wanted {
+            object: Object::Address(source),
+            tracked: true,
+        };
+        sources.into_iter().map(wanted).collect()
+    }
+
+    /// Brings the packet filter to what the virtual routers are now. While addresses are `moving`, none is let through before it is
+    /// gone.
+    fn guard(&mut self, moving: bool) {
+        let wanted = firewall::wanted(&self.engine, &self.desired, &self.links, &self.world);
+        match wanted {
+            Some(wanted) => self.firewall.follow(wanted, moving),
+            None => self.firewall.remove(),
+        }
+    }
+
+    /// Sends requests and takes in what becomes of them. False if something was refused, which has been told.
+    fn submit(&mut self, batch: Batch) -> bool {
+        let refusals = self.commit(batch);
+        for refused in refusals.iter().filter(|refused| !is_idle(refused)) {
+            log::error!("{}", Chain(refused));
+        }
+        refusals.is_empty()
     }
 
     /// Tells the engine whether the source addresses that were asked for by name (`track_src_ip`) are on this host.
@@ -449,6 +539,7 @@ impl Router {
                         return;
                     }
                 }
+                Work::LookAround => self.look_around(),
                 Work::Announce { id, repeat } => self.announce(id, repeat),
                 Work::Notify {
                     id,
@@ -470,8 +561,13 @@ impl Router {
 
     /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
     fn reconcile(&mut self) -> bool {
+        self.guard(true);
         // Once to change, once to find that nothing is left to change.
-        (0..2).all(|_| self.change_portion())
+        let more = (0..2).all(|_| self.change_portion());
+        if !more {
+            self.guard(false);
+        }
+        more
     }
 
     fn change_portion(&mut self) -> bool {
@@ -480,19 +576,25 @@ impl Router {
                 log::error!("{}", Chain(&error));
             }
         }
-        let desired = self.desired.now(&self.engine, &self.world);
+        let mut desired = self.sources();
+        desired.extend(self.desired.now(&self.engine, &self.world));
         let mut steps = reconcile::plan(|key| self.world.there(key), desired, &self.ours);
-        let now = now();
-        steps.retain(|step| match step {
-            Step::Add(wanted) => self.patience.may(&wanted.key(), now),
-            Step::Remove(_) => true,
-        });
+        self.wait(&mut steps);
         if steps.is_empty() {
             return false;
         }
         steps.truncate(PORTION);
         self.change(steps);
         true
+    }
+
+    /// Leaves out what did not last a moment ago.
+    fn wait(&mut self, steps: &mut Vec<Step>) {
+        let now = now();
+        steps.retain(|step| match step {
+            Step::Add(wanted) => self.patience.may(&wanted.key(), now),
+            Step::Remove(_) => true,
+        });
     }
 
     fn change(&mut self, steps: Vec<Step>) {
@@ -525,9 +627,6 @@ impl Router {
         }
         let mut refusals = self.commit(batch);
         refusals.sort_by_key(|refusal| refusal.place);
-        if let Err(error) = self.drain() {
-            log::error!("cannot learn what became of the addresses: {error}");
-        }
         let mut refusals = refusals.iter().peekable();
         for (place, step) in asked.into_iter().enumerate() {
             let refusal = refusals.next_if(|refusal| refusal.place == place);
@@ -537,7 +636,6 @@ impl Router {
 
     /// What became of a step.
     fn learn_of(&mut self, step: Step, refusal: Option<&Failed>, now: Instant) {
-        let quiet = |refusal: &Failed| refusal.already_there() || refusal.already_gone();
         match (step, refusal) {
             (Step::Add(wanted), None) => {
                 let key = wanted.key();
@@ -557,7 +655,7 @@ impl Router {
                     log::error!("{}", Chain(refusal));
                 }
             }
-            (_, Some(refusal)) if !quiet(refusal) => log::error!("{}", Chain(refusal)),
+            (_, Some(refusal)) if !is_idle(refusal) => log::error!("{}", Chain(refusal)),
             _ => {}
         }
     }
@@ -613,7 +711,9 @@ impl Router {
     }
 
     /// Carries out another configuration: what did not change does not notice.
-    pub fn reload(&mut self, model: &Model) {
+    pub fn reload(&mut self, model: &mut Model) {
+        self.links.settle(model, &self.world, &mut self.netlink);
+        self.firewall.reload(&model.global);
         let mut actions = core::mem::take(&mut self.actions);
         self.engine.reload(model, now(), &mut actions);
         self.carry_out(&mut actions);
@@ -640,11 +740,16 @@ impl Router {
             self.work.retain(|work| *work != Work::Reconcile);
         } else {
             self.desired = Desired::default();
+            self.links.give_up();
             self.again();
         }
         while !self.work.is_empty() {
             self.work();
         }
+        if !keep {
+            self.tend_links();
+        }
+        self.firewall.remove();
     }
 
     /// Waits for the scripts that were told of the stop, for a second at the most.
@@ -684,6 +789,11 @@ fn burst(
     })
 }
 
+/// A request for what is so already.
+fn is_idle(refusal: &Failed) -> bool {
+    refusal.already_there() || refusal.already_gone()
+}
+
 /// The process that a netlink port belongs to, by name and number; none where it does not tell.
 fn process(port: u32) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{port}/comm")).ok()?;
@@ -692,6 +802,5 @@ fn process(port: u32) -> Option<String> {
 
 /// Whether this host forwards IPv6 packets that come in by a link, as a neighbour advertisement tells.
 fn forwards(link: &Link) -> bool {
-    let path = format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name);
-    std::fs::read_to_string(path).is_ok_and(|value| value.trim() == "1")
+    sysctl::get(Scope::Link(&link.name), Setting::Forwarding).is_ok_and(|value| value == 1)
 }

@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 
@@ -22,8 +23,8 @@ pub struct Sockets {
     open: Vec<Open>,
     /// When to try again what failed.
     retry: Option<Instant>,
-    /// Whether failures have been told since the last success.
-    told: bool,
+    /// Interfaces of which a failure has been told since the last success.
+    told: BTreeSet<IfName>,
 }
 
 struct Open {
@@ -60,21 +61,22 @@ impl Sockets {
         &mut self,
         name: &IfName,
         index: Ifindex,
+        parent: Option<Ifindex>,
         engine: &Engine,
         global: &Global,
         now: Instant,
     ) -> bool {
         let configs = engine.iter().map(|(_, instance)| instance.config());
-        for config in configs.filter(|config| config.interface == *name) {
-            if let Err(error) = self.ensure(config, index, global) {
-                if !core::mem::replace(&mut self.told, true) {
+        for config in configs.filter(|config| config.advert_interface() == name) {
+            if let Err(error) = self.ensure(config, index, parent, global) {
+                if self.told.insert(name.clone()) {
                     log::error!("{error}; trying again every second");
                 }
                 self.retry = Some(now + PATIENCE);
                 return false;
             }
         }
-        self.told = false;
+        self.told.remove(name);
         true
     }
 
@@ -82,6 +84,7 @@ impl Sockets {
         &mut self,
         config: &model::Instance,
         index: Ifindex,
+        parent: Option<Ifindex>,
         global: &Global,
     ) -> Result<(), Box<dyn Error>> {
         let place = Place::of(config, index);
@@ -92,6 +95,7 @@ impl Sockets {
         if let Some(open) = self.open.iter_mut().find(|open| open.place == place) {
             if let Some(group) = group.filter(|group| !open.groups.contains(group)) {
                 open.socket.get_ref().join(group)?;
+                report_by(parent, group, open.socket.get_ref());
                 open.groups.push(group);
             }
             return Ok(());
@@ -101,7 +105,16 @@ impl Sockets {
             authenticated: place.authenticated,
             receive_buffer,
         };
-        let socket = AdvertSocket::open(&config.interface, index, place.family, group, options)?;
+        let socket = AdvertSocket::open(
+            config.advert_interface(),
+            index,
+            place.family,
+            group,
+            options,
+        )?;
+        if let Some(group) = group {
+            report_by(parent, group, &socket);
+        }
         let groups = group.into_iter().collect();
         self.open.push(Open {
             place,
@@ -116,7 +129,7 @@ impl Sockets {
     pub fn keep(&mut self, used: impl Fn(Ifindex) -> bool) {
         self.open.retain(|open| used(open.place.index));
         if self.open.is_empty() {
-            self.told = false;
+            self.told.clear();
         }
     }
 
@@ -207,11 +220,19 @@ impl Sockets {
                     log::error!(
                         "({}) cannot send an advert by {}: {error}",
                         config.name,
-                        config.interface
+                        config.advert_interface()
                     );
                 }
             }
         }
+    }
+}
+
+/// Switches learn by reports of membership where a group is wanted, and where a MAC lives. A virtual MAC's interface may not
+/// tell while it is a backup's, so that the interface under it, which hears the same, tells in its place.
+fn report_by(parent: Option<Ifindex>, group: IpAddr, socket: &AdvertSocket) {
+    if let Some(Err(error)) = parent.map(|parent| socket.join_on(group, parent)) {
+        log::debug!("cannot report {group} by the interface under a virtual MAC: {error}");
     }
 }
 

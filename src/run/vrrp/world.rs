@@ -150,6 +150,11 @@ impl World {
         self.addresses.values().map(|seen| &seen.there)
     }
 
+    /// All links.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
     /// A link by its index.
     #[must_use]
     pub fn link(&self, index: Ifindex) -> Option<&Link> {
