@@ -237,6 +237,9 @@ fn fits(block: &Block<'_>, shape: Shape, diags: &mut Diags) -> bool {
     }
 }
 
+/// The preference of the first rule that has none: half of that of the kernel's own rule for the main table.
+const FIRST_PREFERENCE: u32 = 16384;
+
 /// What is needed while reading, besides the draft.
 pub(super) struct Context {
     pub(super) diags: Diags,
@@ -246,6 +249,8 @@ pub(super) struct Context {
     muted: bool,
     told: BTreeSet<(&'static str, &'static str)>,
     homes: Vec<Row>,
+    /// What the next rule without a preference gets.
+    preference: u32,
 }
 
 impl Context {
@@ -257,7 +262,15 @@ impl Context {
             muted: false,
             told: BTreeSet::new(),
             homes: table(),
+            preference: FIRST_PREFERENCE,
         }
+    }
+
+    /// The preference of a rule that has none: downwards, as keepalived gives them.
+    pub(super) const fn next_preference(&mut self) -> u32 {
+        let next = self.preference;
+        self.preference = next.saturating_sub(1);
+        next
     }
 
     /// Says once for each keyword that it is not obeyed.

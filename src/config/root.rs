@@ -129,11 +129,11 @@ pub(super) const ROOT: Table<Root> = Table {
         key("static_ipaddress", Braces, Obeyed, |d, a| {
             address::read(a.block.children(), true, &mut d.addresses, a.context)
         }),
-        key("static_routes", Braces, NotYet, |d, a| {
+        key("static_routes", Braces, Obeyed, |d, a| {
             d.routes
                 .extend(route::routes(a.block.children(), a.context))
         }),
-        key("static_rules", Braces, NotYet, |d, a| {
+        key("static_rules", Braces, Obeyed, |d, a| {
             d.rules.extend(route::rules(a.block.children(), a.context))
         }),
         key("track_group", Named, NotYet, |d, a| {

@@ -9,7 +9,8 @@ use super::keys::Context;
 use super::tree::Block;
 use super::value::{Args, integer};
 use super::words::Word;
-use crate::model::{Route, Rule};
+use crate::model::route::{GO_TO, KEEPALIVED, LOOK_UP};
+use crate::model::{Hop, Route, Rule};
 use crate::name::Family;
 
 /// `RTN_*` of linux/rtnetlink.h.
@@ -29,92 +30,134 @@ const KINDS: [(&str, u8); 10] = [
 /// Tables of routes that have a name without a file.
 const TABLES: [(&str, u32); 3] = [("default", 253), ("main", 254), ("local", 255)];
 
-/// The words that have fields of their own, for hints.
-const WORDS: [&str; 20] = [
+/// `RTPROT_*` of linux/rtnetlink.h.
+const PROTOCOLS: [(&str, u8); 14] = [
+    ("redirect", 1),
+    ("kernel", 2),
+    ("boot", 3),
+    ("static", 4),
+    ("ra", 9),
+    ("zebra", 11),
+    ("bird", 12),
+    ("dhcp", 16),
+    ("keepalived", KEEPALIVED),
+    ("babel", 42),
+    ("bgp", 186),
+    ("isis", 187),
+    ("ospf", 188),
+    ("rip", 189),
+];
+
+/// Protocols above IP by name.
+const IP_PROTOCOLS: [(&str, u8); 9] = [
+    ("icmp", 1),
+    ("igmp", 2),
+    ("tcp", 6),
+    ("udp", 17),
+    ("gre", 47),
+    ("esp", 50),
+    ("ah", 51),
+    ("ipv6-icmp", 58),
+    ("sctp", 132),
+];
+
+/// `RTAX_*` of linux/rtnetlink.h, in the unit of the kernel.
+const METRICS: [(&str, u16); 11] = [
+    ("mtu", 2),
+    ("window", 3),
+    ("ssthresh", 6),
+    ("cwnd", 7),
+    ("advmss", 8),
+    ("reordering", 9),
+    ("hoplimit", 10),
+    ("initcwnd", 11),
+    ("initrwnd", 14),
+    ("quickack", 15),
+    ("fastopen_no_cookie", 17),
+];
+
+/// The same for times: into how many parts the kernel divides a millisecond.
+const TIMES: [(&str, u16, u32); 3] = [("rtt", 4, 8), ("rttvar", 5, 4), ("rto_min", 13, 1)];
+const FEATURES: u16 = 12;
+
+/// `pref` of a router, with the numbers of RFC 4191.
+const PREFERENCES: [(&str, u8); 3] = [("low", 3), ("medium", 0), ("high", 1)];
+
+/// `FR_ACT_*` of linux/fib_rules.h that need nothing else.
+const ACTIONS: [(&str, u8); 4] = [
+    ("nop", 3),
+    ("blackhole", 6),
+    ("unreachable", 7),
+    ("prohibit", 8),
+];
+
+/// What has to do with other protocols than IP, or with an interface that is not known yet.
+const NOT_BUILT: [&str; 4] = ["encap", "vrf", "as", "ttl-propagate"];
+
+/// The other words of a route, and those of a rule, for hints.
+const ROUTE_WORDS: [&str; 30] = [
+    "inet",
+    "inet6",
     "src",
     "to",
     "via",
+    "gw",
+    "or",
     "from",
     "dev",
     "oif",
-    "iif",
     "table",
-    "lookup",
     "metric",
     "priority",
     "preference",
     "scope",
     "onlink",
     "nexthop",
-    "fwmark",
-    "not",
+    "weight",
+    "tos",
+    "dsfield",
+    "protocol",
+    "proto",
+    "realms",
+    "expires",
+    "features",
+    "congctl",
+    "pref",
     "no_track",
     "track_group",
     "default",
 ];
-
-/// What follows an option that has no field of its own.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Follows {
-    Nothing,
-    Word,
-    /// A number, which `lock` may precede.
-    Number,
-}
-
-const ROUTE_OPTIONS: &[(&str, Follows)] = &[
-    ("tos", Follows::Word),
-    ("dsfield", Follows::Word),
-    ("protocol", Follows::Word),
-    ("proto", Follows::Word),
-    ("expires", Follows::Number),
-    ("mtu", Follows::Number),
-    ("hoplimit", Follows::Number),
-    ("advmss", Follows::Number),
-    ("rtt", Follows::Word),
-    ("rttvar", Follows::Word),
-    ("reordering", Follows::Number),
-    ("window", Follows::Number),
-    ("cwnd", Follows::Number),
-    ("ssthresh", Follows::Number),
-    ("realms", Follows::Word),
-    ("rto_min", Follows::Word),
-    ("initcwnd", Follows::Number),
-    ("initrwnd", Follows::Number),
-    ("features", Follows::Word),
-    ("quickack", Follows::Number),
-    ("congctl", Follows::Word),
-    ("pref", Follows::Word),
-    ("ttl-propagate", Follows::Word),
-    ("fastopen_no_cookie", Follows::Number),
-    ("vrf", Follows::Word),
-    ("as", Follows::Word),
-    ("weight", Follows::Number),
-    ("add", Follows::Nothing),
-    ("prepend", Follows::Nothing),
-    ("append", Follows::Nothing),
-];
-
-const RULE_OPTIONS: &[(&str, Follows)] = &[
-    ("tos", Follows::Word),
-    ("dsfield", Follows::Word),
-    ("realms", Follows::Word),
-    ("suppress_prefixlength", Follows::Number),
-    ("suppress_ifgroup", Follows::Word),
-    ("tunnel-id", Follows::Number),
-    ("uidrange", Follows::Word),
-    ("l3mdev", Follows::Nothing),
-    ("protocol", Follows::Word),
-    ("ipproto", Follows::Word),
-    ("ip_proto", Follows::Word),
-    ("sport", Follows::Word),
-    ("dport", Follows::Word),
-    ("goto", Follows::Number),
-    ("type", Follows::Word),
-    ("nop", Follows::Nothing),
-    ("blackhole", Follows::Nothing),
-    ("unreachable", Follows::Nothing),
-    ("prohibit", Follows::Nothing),
+const RULE_WORDS: [&str; 30] = [
+    "inet",
+    "inet6",
+    "not",
+    "from",
+    "to",
+    "table",
+    "lookup",
+    "preference",
+    "order",
+    "priority",
+    "fwmark",
+    "iif",
+    "dev",
+    "oif",
+    "tos",
+    "dsfield",
+    "realms",
+    "suppress_prefixlength",
+    "suppress_ifgroup",
+    "tunnel-id",
+    "uidrange",
+    "l3mdev",
+    "protocol",
+    "ipproto",
+    "sport",
+    "dport",
+    "goto",
+    "type",
+    "no_track",
+    "track_group",
 ];
 
 pub(super) fn routes(blocks: &[Block<'_>], context: &mut Context) -> Vec<Route> {
@@ -144,62 +187,72 @@ fn route(block: &Block<'_>, context: &mut Context) -> Option<Route> {
         ..Route::default()
     };
     let mut a = Args::line(block, context);
+    // The way of `via` and `dev`, what `or` adds to it, and whether the line has come to its `nexthop`s.
+    let (mut way, mut second) = (Hop::default(), None);
     let (mut placed, mut several) = (false, false);
     while let Some(word) = a.word() {
+        let hop = match route.hops.last_mut().filter(|_| several) {
+            Some(hop) => hop,
+            None => &mut way,
+        };
         match word.text {
             "inet" => route.family = Some(Family::V4),
             "inet6" => route.family = Some(Family::V6),
             "src" => route.source = address(&mut a, &mut route.family),
-            "from" => {
-                route.more = true;
-                prefix(&mut a, &mut route.family);
+            "from" => route.from = prefix(&mut a, &mut route.family),
+            "nexthop" => {
+                several = true;
+                route.hops.push(Hop::default());
             }
-            // What follows belongs to one of several ways, which the words tell.
-            "nexthop" => (several, route.more) = (true, true),
-            "via" if several => {
-                address(&mut a, &mut route.family);
-            }
-            "dev" if several => {
-                a.interface();
-            }
-            "onlink" if several => {}
             "gw" => {
                 a.context
                     .diags
                     .warn(word.at, "'gw' is deprecated")
                     .hint("write 'via'");
-                route.gateway = address(&mut a, &mut route.family);
+                hop.gateway = address(&mut a, &mut route.family);
             }
-            "via" => {
-                if !a.flag("inet") {
-                    a.flag("inet6");
-                }
-                route.gateway = address(&mut a, &mut route.family);
-            }
-            "or" => route.second_gateway = address(&mut a, &mut route.family),
-            "dev" | "oif" => route.dev = a.interface(),
+            "via" => hop.gateway = gateway(&mut a, &mut route.family),
+            "or" => second = address(&mut a, &mut route.family),
+            "dev" | "oif" => hop.dev = a.interface(),
+            "onlink" => hop.onlink = true,
+            "weight" if several => hop.weight = a.number(1..=256).unwrap_or_default(),
+            "realms" if several => hop.realms = realms(&mut a),
+            "realms" => route.realms = realms(&mut a),
             "table" => route.table = table(&mut a),
             "metric" | "priority" | "preference" => {
                 route.metric = a.number(0..=i64::from(u32::MAX))
             }
-            "scope" => route.scope = scope(&mut a),
-            "onlink" => route.onlink = true,
+            "scope" => route.scope = named(&mut a, "a scope", &SCOPES),
+            "tos" | "dsfield" => route.tos = a.number(0..=255).unwrap_or_default(),
+            "protocol" | "proto" => route.protocol = named(&mut a, "a protocol", &PROTOCOLS),
+            "expires" => route.expires = a.number(0..=i64::from(u32::MAX)),
+            "features" => {
+                if a.choice("feature", &[("ecn", ())]).is_some() {
+                    route.metrics.push((FEATURES, 1));
+                }
+            }
+            "congctl" => {
+                lock(&mut a, &mut route, 16);
+                route.congestion = a.text("an algorithm");
+            }
+            "pref" => route.preference = a.choice("preference", &PREFERENCES),
+            "append" => route.append = true,
+            // Where the kernel puts a route that nothing is said about.
+            "add" | "prepend" => {}
             "no_track" => route.tracked = false,
             "track_group" => route.group = a.text("a track_group"),
-            // Labels and headers of another protocol: as many words as it likes.
-            "encap" => {
-                route.more = true;
-                a.skip();
-            }
             "to" => {
                 placed = true;
                 destination(&mut a, &mut route);
             }
+            text if NOT_BUILT.contains(&text) => {
+                a.error(word, format!("'{text}' is not obeyed by this version yet"));
+                a.skip();
+            }
             text => {
                 if let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == text) {
                     route.kind = Some(*kind);
-                } else if option(&mut a, text, ROUTE_OPTIONS) {
-                    route.more = true;
+                } else if metric(&mut a, text, &mut route) {
                 } else if !placed
                     && (text == "default"
                         || text.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':'))
@@ -207,10 +260,27 @@ fn route(block: &Block<'_>, context: &mut Context) -> Option<Route> {
                     placed = true;
                     target(&mut a, word, &mut route);
                 } else {
-                    unknown(&mut a, word, "route", ROUTE_OPTIONS);
+                    let metrics = METRICS.iter().map(|(name, _)| *name);
+                    unknown(&mut a, word, "route", metrics.chain(ROUTE_WORDS));
                 }
             }
         }
+    }
+    if !several {
+        route.hops = ways(way, second);
+    }
+    route.metrics.sort_unstable();
+    route.metrics.dedup_by_key(|(kind, _)| *kind);
+    if route.tracked
+        && route
+            .protocol
+            .is_some_and(|protocol| protocol != KEEPALIVED)
+    {
+        a.context
+            .diags
+            .warn(block.at(), "the protocol of the route is keepalived's")
+            .hint("with no_track, which leaves it alone once it is there, it can be another one");
+        route.protocol = None;
     }
     if !placed {
         a.context
@@ -221,14 +291,79 @@ fn route(block: &Block<'_>, context: &mut Context) -> Option<Route> {
     whole(block, before, context, "route").then_some(route)
 }
 
+/// What `via`, `dev` and `or` make together.
+fn ways(way: Hop, second: Option<IpAddr>) -> Vec<Hop> {
+    let second = second.map(|gateway| Hop {
+        gateway: Some(gateway),
+        ..way.clone()
+    });
+    let first = (way.gateway.is_some() || way.dev.is_some()).then_some(way);
+    first.into_iter().chain(second).collect()
+}
+
+/// Takes a metric and its value, if it is one.
+fn metric(a: &mut Args<'_, '_, '_>, name: &str, route: &mut Route) -> bool {
+    if let Some((_, kind)) = METRICS.iter().find(|(metric, _)| *metric == name) {
+        lock(a, route, *kind);
+        let value = a.number(0..=i64::from(u32::MAX));
+        route.metrics.extend(value.map(|value| (*kind, value)));
+    } else if let Some((_, kind, parts)) = TIMES.iter().find(|(metric, ..)| *metric == name) {
+        lock(a, route, *kind);
+        let value = milliseconds(a, *parts);
+        route.metrics.extend(value.map(|value| (*kind, value)));
+    } else {
+        return false;
+    }
+    true
+}
+
+fn lock(a: &mut Args<'_, '_, '_>, route: &mut Route, kind: u16) {
+    if a.flag("lock") {
+        route.locked |= 1 << kind;
+    }
+}
+
+/// A time with its unit, which is milliseconds unless given, in parts of a millisecond.
+fn milliseconds(a: &mut Args<'_, '_, '_>, parts: u32) -> Option<u32> {
+    let word = a.need("a time in milliseconds")?;
+    let text = word.text;
+    let (number, factor) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => (number, 1),
+        (None, Some(number)) => (number, 1000),
+        (None, None) => (text, 1),
+    };
+    let value = integer(number)
+        .and_then(|value| u32::try_from(value).ok())
+        .and_then(|value| value.checked_mul(factor)?.checked_mul(parts));
+    if value.is_none() {
+        a.error(word, format!("'{text}' is not a time in milliseconds"));
+    }
+    value
+}
+
+/// The gateway, which may be of the other family if that is said.
+fn gateway(a: &mut Args<'_, '_, '_>, family: &mut Option<Family>) -> Option<IpAddr> {
+    if a.flag("inet") {
+        family.get_or_insert(Family::V4);
+        return a.address4().map(IpAddr::V4);
+    }
+    if a.flag("inet6") {
+        family.get_or_insert(Family::V6);
+        return a.address6().map(IpAddr::V6);
+    }
+    address(a, family)
+}
+
 fn rule(block: &Block<'_>, context: &mut Context) -> Option<Rule> {
     let before = context.diags.errors();
     let mut rule = Rule {
         words: words(block),
+        action: LOOK_UP,
         tracked: true,
         ..Rule::default()
     };
     let mut a = Args::line(block, context);
+    let mut priority = None;
     while let Some(word) = a.word() {
         match word.text {
             "inet" => rule.family = Some(Family::V4),
@@ -237,24 +372,59 @@ fn rule(block: &Block<'_>, context: &mut Context) -> Option<Rule> {
             "from" => rule.from = prefix(&mut a, &mut rule.family),
             "to" => rule.to = prefix(&mut a, &mut rule.family),
             "table" | "lookup" => rule.table = table(&mut a),
-            "preference" | "order" | "priority" => {
-                rule.priority = a.number(0..=i64::from(u32::MAX))
-            }
+            "preference" | "order" | "priority" => priority = a.number(0..=i64::from(u32::MAX)),
             "fwmark" => rule.mark = mark(&mut a),
             "iif" | "dev" => rule.input = a.interface(),
             "oif" => rule.output = a.interface(),
+            "tos" | "dsfield" => rule.tos = a.number(0..=255).unwrap_or_default(),
+            "realms" => rule.realms = realms(&mut a),
+            "suppress_prefixlength" => rule.suppress_prefix = a.number(0..=128),
+            "suppress_ifgroup" => rule.suppress_group = a.number(0..=i64::from(i32::MAX)),
+            "tunnel-id" => rule.tunnel = a.number(0..=i64::MAX),
+            "uidrange" => rule.users = range(&mut a, "users"),
+            "l3mdev" => rule.l3mdev = true,
+            "protocol" => rule.protocol = named(&mut a, "a protocol", &PROTOCOLS),
+            "ipproto" | "ip_proto" => {
+                rule.ip_protocol = named(&mut a, "a protocol above IP", &IP_PROTOCOLS)
+            }
+            "sport" => rule.source_ports = range(&mut a, "ports"),
+            "dport" => rule.destination_ports = range(&mut a, "ports"),
+            "goto" => {
+                rule.action = GO_TO;
+                rule.target = a.number(0..=i64::from(u32::MAX));
+            }
+            "type" => rule.action = a.choice("action", &ACTIONS).unwrap_or_default(),
             "no_track" => rule.tracked = false,
             "track_group" => rule.group = a.text("a track_group"),
-            text if option(&mut a, text, RULE_OPTIONS) => rule.more = true,
-            _ => unknown(&mut a, word, "rule", RULE_OPTIONS),
+            text => match ACTIONS.iter().find(|(name, _)| *name == text) {
+                Some((_, action)) => rule.action = *action,
+                None => {
+                    let actions = ACTIONS.iter().map(|(name, _)| *name);
+                    unknown(&mut a, word, "rule", actions.chain(RULE_WORDS));
+                }
+            },
         }
     }
-    if rule.priority.is_none() {
+    if rule.tracked && rule.protocol.is_some_and(|protocol| protocol != KEEPALIVED) {
         a.context
             .diags
-            .warn(block.at(), "the rule has no preference")
-            .hint("the kernel chooses one, which is rarely what is meant");
+            .warn(block.at(), "the protocol of the rule is keepalived's")
+            .hint("with no_track, which leaves it alone once it is there, it can be another one");
+        rule.protocol = None;
     }
+    rule.priority = priority.unwrap_or_else(|| {
+        let chosen = a.context.next_preference();
+        a.context
+            .diags
+            .warn(
+                block.at(),
+                format!("the rule has no preference: it gets {chosen}"),
+            )
+            .hint("give it one: their order is rarely what is meant");
+        rule.words
+            .extend(["preference".to_owned(), chosen.to_string()]);
+        chosen
+    });
     whole(block, before, context, "rule").then_some(rule)
 }
 
@@ -273,35 +443,12 @@ fn unknown(
     a: &mut Args<'_, '_, '_>,
     word: Word<'_>,
     what: &str,
-    options: &[(&'static str, Follows)],
+    names: impl Iterator<Item = &'static str>,
 ) {
-    let names = options.iter().map(|(name, _)| *name).chain(WORDS);
     let near = super::keys::nearest(word.text, names);
     let diag = a.error(word, format!("unknown word '{}' of a {what}", word.text));
     diag.hint = near.map(|(name, _)| format!("did you mean '{name}'?"));
     a.skip();
-}
-
-/// Takes an option and what follows it, if it is one.
-fn option(a: &mut Args<'_, '_, '_>, name: &str, options: &[(&str, Follows)]) -> bool {
-    let Some((_, follows)) = options.iter().find(|(option, _)| *option == name) else {
-        return false;
-    };
-    match follows {
-        Follows::Nothing => {}
-        Follows::Word => {
-            a.need("a value");
-            // A time in rtt and its kin may stand apart from its lock.
-            if name.starts_with("rt") && a.peek().is_some_and(|w| integer(w.text).is_some()) {
-                a.word();
-            }
-        }
-        Follows::Number => {
-            a.flag("lock");
-            a.number::<u32>(0..=i64::from(u32::MAX));
-        }
-    }
-    true
 }
 
 /// Where the family is known by an address already, others must be of the same.
@@ -355,12 +502,41 @@ fn target(a: &mut Args<'_, '_, '_>, word: Word<'_>, route: &mut Route) {
     }
 }
 
-fn scope(a: &mut Args<'_, '_, '_>) -> Option<u8> {
-    let word = a.need("a scope")?;
-    match SCOPES.iter().find(|(name, _)| *name == word.text) {
-        Some((_, scope)) => Some(*scope),
+/// A name, or a number of one byte.
+fn named(a: &mut Args<'_, '_, '_>, what: &str, names: &[(&str, u8)]) -> Option<u8> {
+    let word = a.need(what)?;
+    match names.iter().find(|(name, _)| *name == word.text) {
+        Some((_, number)) => Some(*number),
         None => a.number_of(word, 0..=255),
     }
+}
+
+/// `to` or `from/to`, as numbers.
+fn realms(a: &mut Args<'_, '_, '_>) -> Option<u32> {
+    let word = a.need("a realm")?;
+    let (from, to) = word.text.split_once('/').unwrap_or(("0", word.text));
+    let number = |text| integer(text).and_then(|n| u16::try_from(n).ok());
+    let found = number(from).zip(number(to));
+    if found.is_none() {
+        a.error(word, format!("'{}' is no realm", word.text))
+            .hint("expected a number up to 65535, or two with '/' between");
+    }
+    found.map(|(from, to)| u32::from(from) << 16 | u32::from(to))
+}
+
+/// `first-last`, or one number for both.
+fn range<T: TryFrom<i64> + PartialOrd>(a: &mut Args<'_, '_, '_>, what: &str) -> Option<(T, T)> {
+    let word = a.need(what)?;
+    let (first, last) = word.text.split_once('-').unwrap_or((word.text, word.text));
+    let number = |text| integer(text).and_then(|n| T::try_from(n).ok());
+    let found = number(first)
+        .zip(number(last))
+        .filter(|(first, last)| first <= last);
+    if found.is_none() {
+        a.error(word, format!("'{}' is no range of {what}", word.text))
+            .hint("expected first-last");
+    }
+    found
 }
 
 /// A number, or a name of iproute2's `rt_tables`.

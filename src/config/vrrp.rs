@@ -186,11 +186,11 @@ const ADDRESSES: Rows = &[
     key("no_virtual_ipaddress", Any, Obeyed, |d, a| {
         d.no_addresses = Some(a.block.at())
     }),
-    key("virtual_routes", Braces, NotYet, |d, a| {
+    key("virtual_routes", Braces, Obeyed, |d, a| {
         d.routes
             .extend(route::routes(a.block.children(), a.context))
     }),
-    key("virtual_rules", Braces, NotYet, |d, a| {
+    key("virtual_rules", Braces, Obeyed, |d, a| {
         d.rules.extend(route::rules(a.block.children(), a.context))
     }),
     key("promote_secondaries", Any, Obeyed, |d, _| {

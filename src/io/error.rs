@@ -64,6 +64,8 @@ impl Error for NetError {
 /// One request of a batch that the kernel refused.
 #[derive(Debug)]
 pub struct Failed {
+    /// Its place among the requests, counted from zero.
+    pub place: usize,
     /// The request in words, as in "add 10.0.0.1/24 to eth0".
     pub op: String,
     /// The kernel's reason as an error number.
@@ -77,6 +79,15 @@ impl Failed {
     #[must_use]
     pub fn already_there(&self) -> bool {
         self.source.raw_os_error() == Some(libc::EEXIST)
+    }
+
+    /// The kernel was built without what the request is about.
+    #[must_use]
+    pub fn not_supported(&self) -> bool {
+        matches!(
+            self.source.raw_os_error(),
+            Some(libc::EOPNOTSUPP | libc::EAFNOSUPPORT)
+        )
     }
 
     /// A removal of what is not there any more, be it because its interface is gone.
@@ -119,6 +130,7 @@ mod tests {
     #[test]
     fn a_refusal_says_what_was_tried_then_the_kernels_words_then_its_number() {
         let failed = Failed {
+            place: 0,
             op: "add 10.0.0.1/24 to eth0".to_owned(),
             source: io::Error::from_raw_os_error(libc::EEXIST),
             kernel_says: Some("ipv4: Address already assigned".to_owned()),

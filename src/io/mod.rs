@@ -11,5 +11,7 @@ pub mod monitor;
 pub mod netlink;
 pub mod nftables;
 pub mod processes;
+pub mod route;
+pub mod rule;
 pub mod sys;
 pub mod sysctl;

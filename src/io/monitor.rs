@@ -1,4 +1,4 @@
-//! What changes about interfaces and addresses, as it happens.
+//! What changes about interfaces and addresses, and about routes and rules of ours, as it happens.
 //!
 //! The kernel tells everything to those who listen, until they do not keep up: then it drops messages and says so once
 //! ([`Change::Overrun`]), and only reading everything again helps.
@@ -6,11 +6,14 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::address::{self, Assignment};
+use super::address::{self, Assignment, KEEPALIVED};
 use super::error::NetError;
 use super::link::{self, Link};
 use super::netlink::message::{Message, messages};
 use super::netlink::{receive_now, socket};
+use super::route::{self, Route};
+use super::rule::{self, Rule};
+use super::sys;
 
 /// A bridge with a thousand addresses that disappears sends a thousand messages at once, each of which costs about 1 kB here.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
@@ -20,6 +23,10 @@ const BUFFER: usize = 4 * 1024;
 const GROUPS: u32 = 1 << (libc::RTNLGRP_LINK - 1)
     | 1 << (libc::RTNLGRP_IPV4_IFADDR - 1)
     | 1 << (libc::RTNLGRP_IPV6_IFADDR - 1);
+
+/// Groups of routes and of rules, by their numbers in linux/rtnetlink.h.
+const ROUTES: [libc::c_uint; 2] = [libc::RTNLGRP_IPV4_ROUTE, libc::RTNLGRP_IPV6_ROUTE];
+const RULES: [libc::c_uint; 2] = [libc::RTNLGRP_IPV4_RULE, libc::RTNLGRP_IPV6_RULE];
 
 /// Something changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +39,14 @@ pub enum Change {
     Address(Assignment),
     /// An address is gone.
     AddressGone(Assignment),
+    /// A route of ours is new or different.
+    Route(Route),
+    /// A route of ours is gone, or some of its ways are.
+    RouteGone(Route),
+    /// A rule of ours is new.
+    Rule(Rule),
+    /// A rule of ours is gone.
+    RuleGone(Rule),
     /// Messages were lost: read everything again.
     Overrun,
 }
@@ -41,6 +56,7 @@ pub enum Change {
 pub struct Monitor {
     socket: OwnedFd,
     buffer: Vec<u8>,
+    remover: Option<u32>,
 }
 
 impl Monitor {
@@ -57,7 +73,30 @@ impl Monitor {
         Ok(Self {
             socket,
             buffer: vec![0; BUFFER],
+            remover: None,
         })
+    }
+
+    /// Whether to listen to routes and rules from now on, too: only who has some should, as others may have very many. Of the routes
+    /// only those of ours are told, the kernel keeps the others back.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub fn listen_to(&self, routes: bool, rules: bool) -> io::Result<()> {
+        let socket = self.socket.as_fd();
+        if routes {
+            sys::keep_routes_of(socket, KEEPALIVED)?;
+        }
+        let all = ROUTES.map(|group| (group, routes));
+        for (group, wanted) in all.into_iter().chain(RULES.map(|group| (group, rules))) {
+            sys::join_netlink_group(socket, group, wanted)?;
+        }
+        Ok(())
+    }
+
+    /// The port of whoever took the last thing away that was not the kernel itself: of a program's first socket its process number.
+    pub const fn take_remover(&mut self) -> Option<u32> {
+        self.remover.take()
     }
 
     /// Appends all changes that there are to `out`, in their order, and does not wait: for a descriptor that a reactor watches, also
@@ -68,7 +107,11 @@ impl Monitor {
     pub fn read(&mut self, out: &mut Vec<Change>) -> io::Result<()> {
         loop {
             match receive_now(&self.socket, &mut self.buffer) {
-                Ok(Some(len)) => changes(self.buffer.get(..len).unwrap_or_default(), out),
+                Ok(Some(len)) => {
+                    let datagram = self.buffer.get(..len).unwrap_or_default();
+                    self.remover = remover(datagram).or(self.remover);
+                    changes(datagram, out);
+                }
                 Ok(None) => return Ok(()),
                 Err(e) if matches!(e.raw_os_error(), Some(libc::ENOBUFS | libc::EMSGSIZE)) => {
                     out.push(Change::Overrun);
@@ -90,6 +133,12 @@ pub fn changes(datagram: &[u8], out: &mut Vec<Change>) {
     out.extend(messages(datagram).filter_map(change));
 }
 
+fn remover(datagram: &[u8]) -> Option<u32> {
+    const REMOVALS: [u16; 3] = [libc::RTM_DELADDR, libc::RTM_DELROUTE, libc::RTM_DELRULE];
+    let mut removals = messages(datagram).filter(|message| REMOVALS.contains(&message.kind));
+    removals.find_map(|message| (message.port != 0).then_some(message.port))
+}
+
 fn change(message: Message<'_>) -> Option<Change> {
     const NLMSG_OVERRUN: u16 = 4;
     let payload = message.payload;
@@ -98,9 +147,18 @@ fn change(message: Message<'_>) -> Option<Change> {
         libc::RTM_DELLINK => link::read(payload).map(Change::LinkGone),
         libc::RTM_NEWADDR => address::read(payload).map(Change::Address),
         libc::RTM_DELADDR => address::read(payload).map(Change::AddressGone),
+        libc::RTM_NEWROUTE => route::read(payload).filter(ours).map(Change::Route),
+        libc::RTM_DELROUTE => route::read(payload).filter(ours).map(Change::RouteGone),
+        libc::RTM_NEWRULE => rule::read(payload).map(Change::Rule),
+        libc::RTM_DELRULE => rule::read(payload).map(Change::RuleGone),
         NLMSG_OVERRUN => Some(Change::Overrun),
         _ => None,
     }
+}
+
+/// A kernel that does not keep the others back, or a moment in which it did not yet.
+const fn ours(route: &Route) -> bool {
+    route.protocol == KEEPALIVED
 }
 
 #[cfg(test)]

@@ -471,6 +471,70 @@ pub fn set_netlink_option(socket: BorrowedFd<'_>, option: libc::c_int) -> io::Re
     set_option(socket, libc::SOL_NETLINK, option, 1)
 }
 
+/// Joins a group of notifications, or leaves it.
+///
+/// # Errors
+/// `ENOENT` where the kernel is older than the group.
+pub(super) fn join_netlink_group(
+    socket: BorrowedFd<'_>,
+    group: libc::c_uint,
+    join: bool,
+) -> io::Result<()> {
+    let option = if join {
+        libc::NETLINK_ADD_MEMBERSHIP
+    } else {
+        libc::NETLINK_DROP_MEMBERSHIP
+    };
+    set_option(socket, libc::SOL_NETLINK, option, group.cast_signed())
+}
+
+/// Lets only those notifications of routes through that tell of routes of this `rtm_protocol`; all about other things pass.
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub(super) fn keep_routes_of(socket: BorrowedFd<'_>, protocol: u8) -> io::Result<()> {
+    // The filter reads two bytes as a big number, netlink writes them in the order of the CPU.
+    let kind = |kind: u16| u32::from(u16::from_be_bytes(kind.to_ne_bytes()));
+    // Offsets in struct nlmsghdr, and in struct rtmsg behind its 16 bytes.
+    const KIND: u32 = 4;
+    const PROTOCOL: u32 = 16 + 5;
+    const LOAD_HALF: u32 = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
+    const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
+    const JUMP_IF: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+    let step = |code: u32, jt, jf, k| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    let mut program = [
+        step(LOAD_HALF, 0, 0, KIND),
+        step(JUMP_IF, 1, 0, kind(libc::RTM_NEWROUTE)),
+        step(JUMP_IF, 0, 2, kind(libc::RTM_DELROUTE)),
+        step(LOAD_BYTE, 0, 0, PROTOCOL),
+        step(JUMP_IF, 0, 1, protocol.into()),
+        step(RETURN, 0, 0, u32::MAX),
+        step(RETURN, 0, 0, 0),
+    ];
+    let filter = libc::sock_fprog {
+        len: program.len() as libc::c_ushort,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: the pointer and the length are those of one live structure, whose own pointer and length are those of the live
+    // program; the kernel only reads both.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const filter).cast(),
+            mem::size_of_val(&filter) as libc::socklen_t,
+        )
+    };
+    check(outcome).map(drop)
+}
+
 /// Waits until there is something to read, at most this long (whole milliseconds, rounded up). False if there is not, or a signal came.
 ///
 /// `poll` takes its time as an integer: no `timespec`, whose layout differs between the C libraries of 32-bit MIPS.

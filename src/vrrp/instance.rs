@@ -299,13 +299,19 @@ impl Instance {
         interval.skew(self.priority())
     }
 
-    /// The interfaces that must be up besides the one of its adverts: those that its addresses go on.
+    /// The interfaces that must be up besides the one of its adverts: those of its addresses, its routes and its rules.
     pub(super) fn devices(&self) -> impl Iterator<Item = &IfName> {
         let config = &self.config;
         let addresses = config.addresses.iter().chain(&config.excluded);
-        addresses
+        let addresses = addresses
             .filter(|address| address.tracked)
-            .map(|address| address.dev.as_ref().unwrap_or(config.address_interface()))
+            .map(|address| address.dev.as_ref().unwrap_or(config.address_interface()));
+        let routes = config.routes.iter().filter(|route| route.tracked);
+        let hops = routes.flat_map(|route| &route.hops);
+        let rules = config.rules.iter().filter(|rule| rule.tracked);
+        addresses
+            .chain(hops.filter_map(|hop| hop.dev.as_ref()))
+            .chain(rules.flat_map(|rule| rule.input.iter().chain(&rule.output)))
             .filter(|dev| *dev != config.advert_interface())
     }
 

@@ -32,6 +32,7 @@ pub struct Batch {
 /// Where a request ends in the bytes and the words of its batch; it begins where the one before ends.
 #[derive(Clone, Copy, Debug, Default)]
 struct Request {
+    place: usize,
     bytes_end: usize,
     words_end: usize,
 }
@@ -71,6 +72,7 @@ impl Batch {
             self.bytes.get_mut().truncate(begin);
             self.bytes.set_position(begin as u64);
             self.unwritten.push(Failed {
+                place: self.len(),
                 op: op.to_string(),
                 source,
                 kernel_says: None,
@@ -80,6 +82,7 @@ impl Batch {
         // Writing into a String cannot fail.
         let _ = self.words.write_fmt(op);
         self.requests.push(Request {
+            place: self.len(),
             bytes_end: self.bytes.get_ref().len(),
             words_end: self.words.len(),
         });
@@ -150,6 +153,11 @@ impl Chunk<'_> {
         let from = before(index).unwrap_or(&self.begin).words_end;
         let to = self.requests.get(index).map_or(from, |r| r.words_end);
         self.words.get(from..to).unwrap_or_default()
+    }
+
+    /// The place of the request in its batch.
+    pub(super) fn place(&self, index: usize) -> usize {
+        self.requests.get(index).map_or(0, |request| request.place)
     }
 
     /// Numbers the requests from `first` on, and asks for an acknowledgement of the last one only: a refusal is always

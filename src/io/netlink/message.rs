@@ -20,6 +20,8 @@ pub struct Message<'a> {
     pub flags: u16,
     /// `nlmsg_seq`: that of the request, zero in a notification.
     pub seq: u32,
+    /// `nlmsg_pid`: in a notification the port of whoever asked for the change, 0 is the kernel.
+    pub port: u32,
     /// Family header and attributes.
     pub payload: &'a [u8],
 }
@@ -33,6 +35,7 @@ pub fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
             kind: u16_at(rest, 4)?,
             flags: u16_at(rest, 6)?,
             seq: u32_at(rest, 8)?,
+            port: u32_at(rest, 12)?,
             payload: rest.get(HEADER..len)?,
         };
         rest = after(rest, len);

@@ -5,6 +5,7 @@
 //! the words of its request.
 
 mod batch;
+mod body;
 pub mod message;
 
 use core::time::Duration;
@@ -20,6 +21,7 @@ use rustix::net::{self, AddressFamily, Protocol, RecvFlags, SendFlags, SocketFla
 use rustix::net::{netlink, sockopt};
 
 pub use batch::{Batch, attribute};
+pub(super) use body::Body;
 
 use self::batch::Chunk;
 use self::message::{Message, attributes, messages, text, u32_at};
@@ -157,6 +159,7 @@ impl Netlink {
                 let is_refused = refused.is_some();
                 if let Some((source, kernel_says)) = refused {
                     failed.push(Failed {
+                        place: chunk.place(if of_all { 0 } else { index }),
                         op: chunk.words(if of_all { 0 } else { index }).to_owned(),
                         source,
                         kernel_says,
@@ -186,6 +189,7 @@ impl Netlink {
                 };
                 if let Some((source, kernel_says)) = refusal(message) {
                     failed.push(Failed {
+                        place: chunk.place(index),
                         op: chunk.words(index).to_owned(),
                         source,
                         kernel_says,
@@ -212,6 +216,7 @@ impl Netlink {
     ) -> Result<Vec<T>, NetError> {
         let refused = |source, kernel_says| {
             NetError::Kernel(Failed {
+                place: 0,
                 op: op.to_owned(),
                 source,
                 kernel_says,

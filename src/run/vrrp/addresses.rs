@@ -1,20 +1,25 @@
-//! Which addresses are to be where.
+//! Which addresses are to be where, and the routes and rules that come with them.
 
 use core::net::{IpAddr, Ipv4Addr};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::object::Object;
+use super::reconcile::Wanted;
+use super::routes;
 use super::world::World;
-use crate::io::address::{self, Assignment, Key};
+use crate::io::address::{self, Assignment};
 use crate::io::link::Link;
-use crate::model::{Address, Broadcast, Model};
+use crate::model::{Address, Broadcast, Model, Statics};
 use crate::name::IfName;
 use crate::vrrp::{Engine, Instance};
 
-/// What a configuration says about addresses beyond what its virtual routers hold.
+/// What a configuration says about addresses, routes and rules beyond what its virtual routers hold.
 #[derive(Debug, Default)]
 pub struct Desired {
-    statics: Vec<Address>,
+    statics: Statics,
     virtual_ones: BTreeSet<IpAddr>,
+    has_routes: bool,
+    has_rules: bool,
 }
 
 impl Desired {
@@ -26,8 +31,12 @@ impl Desired {
             .iter()
             .flat_map(|i| i.addresses.iter().chain(&i.excluded));
         Self {
-            statics: model.statics.addresses.clone(),
             virtual_ones: virtual_ones.map(|a| a.ip).collect(),
+            has_routes: !model.statics.routes.is_empty()
+                || model.instances.iter().any(|i| !i.routes.is_empty()),
+            has_rules: !model.statics.rules.is_empty()
+                || model.instances.iter().any(|i| !i.rules.is_empty()),
+            statics: model.statics.clone(),
         }
     }
 
@@ -40,25 +49,68 @@ impl Desired {
     /// Whether an address that is there may be of our making.
     #[must_use]
     pub fn may_be(&self, ip: IpAddr) -> bool {
-        self.virtual_ones.contains(&ip) || self.statics.iter().any(|address| address.ip == ip)
+        self.virtual_ones.contains(&ip)
+            || self
+                .statics
+                .addresses
+                .iter()
+                .any(|address| address.ip == ip)
     }
 
-    /// What is to be there now: the static addresses, and those of every virtual router that holds its own. One whose interface
-    /// does not exist is left out until it does.
+    /// Whether there may ever be a route of ours.
     #[must_use]
-    pub fn now(&self, engine: &Engine, world: &World) -> BTreeMap<Key, Assignment> {
+    pub const fn has_routes(&self) -> bool {
+        self.has_routes
+    }
+
+    /// Whether there may ever be a rule of ours.
+    #[must_use]
+    pub const fn has_rules(&self) -> bool {
+        self.has_rules
+    }
+
+    /// What is to be there now: what is static, and what comes with every virtual router that holds its addresses. What needs
+    /// an interface that does not exist is left out until it does. Addresses come first, then routes, then rules, each in the
+    /// order of the configuration.
+    #[must_use]
+    pub fn now(&self, engine: &Engine, world: &World) -> Vec<Wanted> {
         let statics = self
             .statics
+            .addresses
             .iter()
             .filter_map(|address| Some((world.link_named(address.dev.as_ref()?)?, address)));
-        let holders = engine
-            .iter()
-            .filter(|(_, instance)| instance.owns_addresses());
-        let held = holders.flat_map(|(_, instance)| self.places(instance, world));
-        let all = statics
+        let holders = || {
+            let all = engine.iter().map(|(_, instance)| instance);
+            all.filter(|instance| instance.owns_addresses())
+        };
+        let held = holders().flat_map(|instance| self.places(instance, world));
+        let mut all: Vec<_> = statics
             .chain(held)
-            .map(|(link, address)| assignment(link, address));
-        all.map(|wanted| (wanted.key(), wanted)).collect()
+            .map(|(link, address)| Wanted {
+                object: Object::Address(assignment(link, address)),
+                tracked: address.tracked,
+            })
+            .collect();
+        all.extend(self.routes_and_rules(holders, world));
+        all
+    }
+
+    /// All routes and rules that there ever can be.
+    pub fn all_routes_and_rules(&self, engine: &Engine, world: &World) -> Vec<Wanted> {
+        let everybody = || engine.iter().map(|(_, instance)| instance);
+        self.routes_and_rules(everybody, world).collect()
+    }
+
+    fn routes_and_rules<'a, I: Iterator<Item = &'a Instance>>(
+        &'a self,
+        holders: impl Fn() -> I,
+        world: &'a World,
+    ) -> impl Iterator<Item = Wanted> {
+        let held = holders().flat_map(|instance| &instance.config().routes);
+        let all = self.statics.routes.iter().chain(held);
+        let routes = all.filter_map(|route| routes::route(route, world));
+        let held = holders().flat_map(|instance| &instance.config().rules);
+        routes.chain(self.statics.rules.iter().chain(held).map(routes::rule))
     }
 
     /// The addresses of a virtual router beside the links that they go on.

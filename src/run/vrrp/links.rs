@@ -4,13 +4,13 @@
 //! from a run that was killed is found by the note on it, and put right or taken away.
 
 use core::net::{IpAddr, Ipv6Addr};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::settings::{self, Note, Place, Settings};
 use super::vmac::{self, Source, Step, Wanted};
 use super::world::World;
-use crate::io::address::{self, Assignment, Key};
+use crate::io::address::{self, Assignment};
 use crate::io::link::{self, Kind, Link, Setting};
 use crate::io::netlink::{Batch, Netlink};
 use crate::io::sysctl::{self, Scope, Setting::DisableIpv6};
@@ -183,8 +183,8 @@ impl Links {
             interface.v4 = parent.v4;
             // It has been asked for, and nobody looks for duplicates: the kernel tells of it a little later.
             let sources = self.sources(world, virtual_ones);
-            let here = |key: &&Key| Some(key.0) == interface.index;
-            if let Some(IpAddr::V6(ip)) = sources.keys().find(here).map(|key| key.1) {
+            let here = |source: &&Assignment| Some(source.ifindex) == interface.index;
+            if let Some(IpAddr::V6(ip)) = sources.iter().find(here).map(|source| source.ip) {
                 interface.v6 = Some(ip);
             }
         }
@@ -219,11 +219,7 @@ impl Links {
     /// The addresses that IPv6 adverts come from. They are on the virtual MAC's interface as well as on the one under it, and
     /// never chosen for anything else.
     #[must_use]
-    pub fn sources(
-        &self,
-        world: &World,
-        virtual_ones: &BTreeSet<IpAddr>,
-    ) -> BTreeMap<Key, Assignment> {
+    pub fn sources(&self, world: &World, virtual_ones: &BTreeSet<IpAddr>) -> Vec<Assignment> {
         let source = |one: &Wanted| {
             let link = world.link_named(&one.name)?;
             let ip = match one.source? {
@@ -240,8 +236,7 @@ impl Links {
                 ..Assignment::new(link.index, IpAddr::V6(ip), 64)
             })
         };
-        let sources = self.wanted.iter().filter_map(source);
-        sources.map(|one| (one.key(), one)).collect()
+        self.wanted.iter().filter_map(source).collect()
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Adverts leave at once. Whatever else follows from an event queues in its order (addresses, announcements, scripts) and is
 //! worked off in portions, between which adverts are heard and sent: taking over 4,000 addresses must not cost the
-//! mastership of them. Addresses are not changed by command but by difference: what the engine wants to be there against
-//! what the kernel says is there.
+//! mastership of them. Addresses, routes and rules are not changed by command but by difference: what the engine wants to be there
+//! against what the kernel says is there.
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use super::addresses::Desired;
@@ -15,12 +15,14 @@ use super::announcer::{Announcer, Burst};
 use super::firewall::{self, Firewall};
 use super::links::Links;
 use super::notifier::Notifier;
-use super::reconcile::{self, Step};
+use super::object::{Key, Object};
+use super::patience::Patience;
+use super::reconcile::{self, Step, Wanted};
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
 use crate::error::Chain;
-use crate::io::address::{self, Assignment, Key};
+use crate::io::error::{Failed, NetError};
 use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
@@ -47,15 +49,12 @@ const BACKLOG: usize = 1024;
 /// Most adverts of a crowd that are heard before our own go out.
 const TOGETHER: usize = 64;
 
+/// Until interfaces that the kernel refused are tried again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Requests for virtual MAC interfaces that follow from one another: remove, make, prepare, switch on; and once more where the
 /// world changed meanwhile.
 const ROUNDS: usize = 6;
-
-/// Until what the kernel refused is tried again.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Until what the kernel took, but somebody removed before we could see it, is put back.
-const ANOTHER_TRY: Duration = Duration::from_millis(20);
 
 /// Everything that the VRRP process is.
 pub struct Router {
@@ -72,10 +71,10 @@ pub struct Router {
     notifier: Notifier,
     trackers: Trackers,
     desired: Desired,
-    /// Addresses that we put there, now or before a crash.
-    ours: BTreeSet<Key>,
-    /// Refused by the kernel, and not asked for again before that time.
-    refused: BTreeMap<Key, Instant>,
+    /// What we put there, now or before a crash.
+    ours: BTreeMap<Key, Object>,
+    /// What did not last: refused by the kernel, or taken away by somebody.
+    patience: Patience<Key>,
     /// When the last advert was read.
     heard_at: Instant,
     work: VecDeque<Work>,
@@ -88,6 +87,8 @@ pub struct Router {
 enum Work {
     /// Bring the addresses to what is desired now.
     Reconcile,
+    /// Tell the engine what has become of the interfaces meanwhile.
+    LookAround,
     /// Tell the neighbours.
     Announce { id: Id, repeat: u32 },
     /// Tell scripts and FIFO.
@@ -123,8 +124,8 @@ impl Router {
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
-            ours: BTreeSet::new(),
-            refused: BTreeMap::new(),
+            ours: BTreeMap::new(),
+            patience: Patience::default(),
             heard_at: Instant(0),
             work: VecDeque::new(),
             actions: Vec::new(),
@@ -133,6 +134,7 @@ impl Router {
             world,
             netlink,
         };
+        router.listen_to_routes();
         router.adopt();
         router.work.push_back(Work::Reconcile);
         router.look_around();
@@ -147,10 +149,60 @@ impl Router {
             .world
             .addresses()
             .filter(|there| self.desired.may_be(there.ip) || self.links.contains(there.ifindex));
-        self.ours = left.map(Assignment::key).collect();
+        let addresses = left.map(|there| Object::Address(there.clone()));
+        self.ours = addresses.map(|object| (object.key(), object)).collect();
         if !self.ours.is_empty() || !self.links.is_empty() {
             self.firewall.clear_leftover();
         }
+        let mut batch = Batch::default();
+        for wanted in self.desired.all_routes_and_rules(&self.engine, &self.world) {
+            let key = wanted.object.key();
+            if !wanted.object.is_seen() {
+                wanted.object.remove(&mut batch, &IfName::default());
+            } else if self.world.there(&key).is_some() {
+                self.ours.insert(key, wanted.object);
+            }
+        }
+        self.commit(batch);
+    }
+
+    /// Listens to routes and rules, and reads them, while there may be some of ours.
+    fn listen_to_routes(&mut self) {
+        let routes = self.desired.has_routes();
+        let rules = self.desired.has_rules();
+        if let Err(error) = self.monitor.get_ref().listen_to(routes, rules) {
+            log::error!("cannot listen to changes of routes and rules: {error}");
+        }
+        let mut read = || {
+            if routes {
+                self.world.doubt_routes();
+                self.world.read_routes(&mut self.netlink)?;
+            }
+            if rules {
+                self.world.read_rules(&mut self.netlink)?;
+            }
+            Ok::<_, NetError>(())
+        };
+        if let Err(error) = read() {
+            log::error!("{}", Chain(&error));
+        }
+    }
+
+    /// Sends requests, takes in what becomes of them, and returns those that were refused.
+    fn commit(&mut self, batch: Batch) -> Vec<Failed> {
+        let refusals = self.netlink.commit(batch).unwrap_or_else(|error| {
+            log::error!("{}", Chain(&error));
+            Vec::new()
+        });
+        match self.drain() {
+            // What else has happened meanwhile must not be missed.
+            Ok(links) if links && !self.work.contains(&Work::LookAround) => {
+                self.work.push_back(Work::LookAround);
+            }
+            Ok(_) => {}
+            Err(error) => log::error!("cannot learn what became of a request: {error}"),
+        }
+        refusals
     }
 
     /// The global settings that are in force.
@@ -196,8 +248,8 @@ impl Router {
             self.engine.deadline(),
             self.announcer.deadline(),
             self.sockets.deadline(),
+            self.patience.deadline(),
             self.links.deadline(),
-            self.refused.values().min().copied(),
             at_once,
         ];
         later.into_iter().flatten().min()
@@ -216,8 +268,7 @@ impl Router {
             self.catch_up(buffer);
         }
         self.happened(Event::Deadline, now);
-        if self.refused.values().any(|at| *at <= now) {
-            self.refused.retain(|_, at| *at > now);
+        if self.patience.tick(now) {
             self.again();
         }
         let retry = [self.sockets.deadline(), self.links.deadline()];
@@ -278,6 +329,7 @@ impl Router {
     pub fn observe(&mut self) -> io::Result<()> {
         self.drain()?;
         self.look_around();
+        self.patience.hope(now());
         self.again();
         self.work();
         Ok(())
@@ -297,22 +349,27 @@ impl Router {
         self.work();
     }
 
-    /// Takes in what the kernel has announced. After a request of ours its effects are among it.
-    fn drain(&mut self) -> io::Result<()> {
+    /// Takes in what the kernel has announced. After a request of ours its effects are among it. True if interfaces have changed.
+    fn drain(&mut self) -> io::Result<bool> {
         let mut changes = core::mem::take(&mut self.changes);
         self.monitor.get_mut().read(&mut changes)?;
         let lost = changes.contains(&Change::Overrun);
+        let is_link = |change: &Change| matches!(change, Change::Link(_) | Change::LinkGone(_));
+        let links = lost || changes.iter().any(is_link);
         changes
             .drain(..)
             .for_each(|change| self.world.learn(change));
         self.changes = changes;
         if lost {
             match World::read(&mut self.netlink) {
-                Ok(world) => self.world = world,
+                Ok(world) => {
+                    self.world = world;
+                    self.listen_to_routes();
+                }
                 Err(error) => log::error!("{}", Chain(&error)),
             }
         }
-        Ok(())
+        Ok(links)
     }
 
     /// Tells the engine what has become of the interfaces that it uses, and gives it sockets on those that are there.
@@ -355,11 +412,23 @@ impl Router {
                 self.links.wait_until(now() + PATIENCE);
             }
         }
-        let sources = self.links.sources(&self.world, self.desired.virtual_ones());
-        let steps = self.missing(&sources, &BTreeSet::new());
+        let sources = self.sources();
+        let nothing = BTreeMap::new();
+        let mut steps = reconcile::plan(|key| self.world.there(key), sources, &nothing);
+        self.wait(&mut steps);
         if !steps.is_empty() {
-            self.change(&steps);
+            self.change(steps);
         }
+    }
+
+    /// The addresses that adverts from virtual MACs come from.
+    fn sources(&self) -> Vec<Wanted> {
+        let sources = self.links.sources(&self.world, self.desired.virtual_ones());
+        let wanted = |source| Wanted {
+            object: Object::Address(source),
+            tracked: true,
+        };
+        sources.into_iter().map(wanted).collect()
     }
 
     /// Brings the packet filter to what the virtual routers are now. While addresses are `moving`, none is let through before it is
@@ -374,25 +443,11 @@ impl Router {
 
     /// Sends requests and takes in what becomes of them. False if something was refused, which has been told.
     fn submit(&mut self, batch: Batch) -> bool {
-        let taken = match self.netlink.commit(batch) {
-            Ok(refusals) => {
-                for refused in refusals
-                    .iter()
-                    .filter(|r| !r.already_there() && !r.already_gone())
-                {
-                    log::error!("{}", Chain(refused));
-                }
-                refusals.is_empty()
-            }
-            Err(error) => {
-                log::error!("{}", Chain(&error));
-                false
-            }
-        };
-        if let Err(error) = self.drain() {
-            log::error!("cannot learn what became of a request: {error}");
+        let refusals = self.commit(batch);
+        for refused in refusals.iter().filter(|refused| !is_idle(refused)) {
+            log::error!("{}", Chain(refused));
         }
-        taken
+        refusals.is_empty()
     }
 
     /// Tells the engine whether the source addresses that were asked for by name (`track_src_ip`) are on this host.
@@ -484,6 +539,7 @@ impl Router {
                         return;
                     }
                 }
+                Work::LookAround => self.look_around(),
                 Work::Announce { id, repeat } => self.announce(id, repeat),
                 Work::Notify {
                     id,
@@ -515,57 +571,102 @@ impl Router {
     }
 
     fn change_portion(&mut self) -> bool {
-        let mut desired = self.desired.now(&self.engine, &self.world);
-        desired.extend(self.links.sources(&self.world, self.desired.virtual_ones()));
-        let mut steps = self.missing(&desired, &self.ours);
+        if self.desired.has_routes() {
+            if let Err(error) = self.world.read_routes(&mut self.netlink) {
+                log::error!("{}", Chain(&error));
+            }
+        }
+        let mut desired = self.sources();
+        desired.extend(self.desired.now(&self.engine, &self.world));
+        let mut steps = reconcile::plan(|key| self.world.there(key), desired, &self.ours);
+        self.wait(&mut steps);
         if steps.is_empty() {
             return false;
         }
         steps.truncate(PORTION);
-        self.change(&steps);
+        self.change(steps);
         true
     }
 
-    /// What leads to the desired addresses, without what has been refused a moment ago.
-    fn missing(&self, desired: &BTreeMap<Key, Assignment>, ours: &BTreeSet<Key>) -> Vec<Step> {
-        let mut steps = reconcile::plan(|key| self.world.address(key), desired, ours);
-        steps.retain(
-            |step| !matches!(step, Step::Add(wanted) if self.refused.contains_key(&wanted.key())),
-        );
-        steps
+    /// Leaves out what did not last a moment ago.
+    fn wait(&mut self, steps: &mut Vec<Step>) {
+        let now = now();
+        steps.retain(|step| match step {
+            Step::Add(wanted) => self.patience.may(&wanted.key(), now),
+            Step::Remove(_) => true,
+        });
     }
 
-    fn change(&mut self, steps: &[Step]) {
+    fn change(&mut self, steps: Vec<Step>) {
         let mut batch = Batch::default();
+        let mut asked = Vec::with_capacity(steps.len());
+        let now = now();
+        let nobody = IfName::default();
         for step in steps {
-            let (Step::Add(address) | Step::Remove(address)) = step;
-            let Some(link) = self.world.link(address.ifindex) else {
-                continue;
+            let (Step::Add(object) | Step::Remove(object)) = &step;
+            let dev = match object {
+                Object::Address(address) => self.world.link(address.ifindex).map(|l| &l.name),
+                Object::Route(_) | Object::Rule(_) => Some(&nobody),
             };
-            match step {
+            let Some(dev) = dev else { continue };
+            let key = object.key();
+            match &step {
                 Step::Add(wanted) => {
-                    self.ours.insert(wanted.key());
-                    address::add(&mut batch, wanted, &link.name);
+                    wanted.add(&mut batch, dev);
+                    let before = self.ours.insert(key.clone(), wanted.clone());
+                    if before.is_some() && !self.patience.is_refused(&key) {
+                        self.lost(key, wanted, now);
+                    }
                 }
                 Step::Remove(unwanted) => {
-                    self.ours.remove(&unwanted.key());
-                    address::remove(&mut batch, unwanted, &link.name);
+                    unwanted.remove(&mut batch, dev);
+                    self.ours.remove(&key);
                 }
             }
+            asked.push(step);
         }
-        let patience = if self.submit(batch) {
-            ANOTHER_TRY
-        } else {
-            PATIENCE
-        };
-        // What is still not as wanted was refused, or somebody took it away at once: it is not asked for over and over.
-        let until = now() + patience;
-        for step in steps {
-            match step {
-                Step::Add(wanted) if self.world.address(&wanted.key()).is_none() => {
-                    self.refused.insert(wanted.key(), until);
+        let mut refusals = self.commit(batch);
+        refusals.sort_by_key(|refusal| refusal.place);
+        let mut refusals = refusals.iter().peekable();
+        for (place, step) in asked.into_iter().enumerate() {
+            let refusal = refusals.next_if(|refusal| refusal.place == place);
+            self.learn_of(step, refusal, now);
+        }
+    }
+
+    /// What became of a step.
+    fn learn_of(&mut self, step: Step, refusal: Option<&Failed>, now: Instant) {
+        match (step, refusal) {
+            (Step::Add(wanted), None) => {
+                let key = wanted.key();
+                self.patience.settled(&key);
+                // Somebody removed it before we could see it, or it is an IPv6 address, of which the kernel tells later.
+                if wanted.is_seen() && self.world.there(&key).is_none() {
+                    self.patience.lost(key, now);
                 }
-                _ => {}
+            }
+            // It is not asked for again at once, over and over.
+            (Step::Add(wanted), Some(refusal)) if self.world.there(&wanted.key()).is_none() => {
+                let key = wanted.key();
+                if !wanted.is_seen() {
+                    self.ours.remove(&key);
+                }
+                if self.patience.refused(key, now) && !refusal.already_there() {
+                    log::error!("{}", Chain(refusal));
+                }
+            }
+            (_, Some(refusal)) if !is_idle(refusal) => log::error!("{}", Chain(refusal)),
+            _ => {}
+        }
+    }
+
+    /// Something that we put there has vanished, and is put back.
+    fn lost(&mut self, key: Key, object: &Object, now: Instant) {
+        let remover = self.monitor.get_mut().take_remover();
+        if self.patience.lost(key, now) {
+            match remover.and_then(process) {
+                Some(who) => log::warn!("{who} has taken away {object}: putting it back"),
+                None => log::info!("{object} has vanished: putting it back"),
             }
         }
     }
@@ -621,7 +722,8 @@ impl Router {
         self.notifier.reload(&model.global);
         self.trackers.reload(model);
         self.global = model.global.clone();
-        self.refused.clear();
+        self.patience.clear();
+        self.listen_to_routes();
         self.look_around();
         self.again();
         while !self.work.is_empty() {
@@ -685,6 +787,17 @@ fn burst(
         repeat,
         pace,
     })
+}
+
+/// A request for what is so already.
+fn is_idle(refusal: &Failed) -> bool {
+    refusal.already_there() || refusal.already_gone()
+}
+
+/// The process that a netlink port belongs to, by name and number; none where it does not tell.
+fn process(port: u32) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/{port}/comm")).ok()?;
+    Some(format!("{} (process {port})", name.trim()))
 }
 
 /// Whether this host forwards IPv6 packets that come in by a link, as a neighbour advertisement tells.

@@ -1,22 +1,29 @@
-//! What the kernel says is there: links and addresses, kept true by what it announces.
+//! What the kernel says is there: links, addresses, routes and rules, kept true by what it announces.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::io::address::{self, Assignment, Key};
+use super::object::{Key, There};
+use crate::io::address::{self, Assignment};
 use crate::io::error::NetError;
 use crate::io::link::{self, Link};
 use crate::io::monitor::Change;
 use crate::io::netlink::Netlink;
-use crate::name::{IfName, Ifindex};
+use crate::io::route::{self, Route};
+use crate::io::rule::{self, Rule};
+use crate::name::{Family, IfName, Ifindex};
 use crate::vrrp::Interface;
 
-/// Links and addresses of this network namespace.
+/// Links and addresses of this network namespace, and the routes and rules of ours once they were asked for.
 #[derive(Debug, Default)]
 pub struct World {
     links: BTreeMap<Ifindex, Link>,
-    addresses: BTreeMap<Key, Seen>,
+    addresses: BTreeMap<address::Key, Seen>,
     seen: u32,
+    routes: BTreeMap<route::Key, Route>,
+    rules: BTreeSet<Rule>,
+    /// The routes, and whether they may have changed without a word.
+    routes_doubtful: bool,
 }
 
 /// An address and its place in the order in which the kernel keeps them.
@@ -32,7 +39,10 @@ impl World {
     /// # Errors
     /// What the kernel refused.
     pub fn read(netlink: &mut Netlink) -> Result<Self, NetError> {
-        let mut world = Self::default();
+        let mut world = Self {
+            routes_doubtful: true,
+            ..Self::default()
+        };
         for link in link::list(netlink)? {
             world.learn(Change::Link(link));
         }
@@ -42,13 +52,45 @@ impl World {
         Ok(world)
     }
 
+    /// The routes may have changed without a word.
+    pub const fn doubt_routes(&mut self) {
+        self.routes_doubtful = true;
+    }
+
+    /// Asks for the routes of ours, if they may have changed without a word.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub fn read_routes(&mut self, netlink: &mut Netlink) -> Result<(), NetError> {
+        if core::mem::take(&mut self.routes_doubtful) {
+            self.routes.clear();
+            for route in route::list(netlink)? {
+                self.learn(Change::Route(route));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the rules of ours.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub fn read_rules(&mut self, netlink: &mut Netlink) -> Result<(), NetError> {
+        self.rules = rule::list(netlink)?.into_iter().collect();
+        Ok(())
+    }
+
     /// Takes one announcement in. [`Change::Overrun`] is the caller's: read everything again.
     pub fn learn(&mut self, change: Change) {
         match change {
             Change::Link(link) => {
-                self.links.insert(link.index, link);
+                // With an interface, or with an address, the kernel takes IPv4 routes away and tells nobody.
+                let up = link.is_up();
+                let before = self.links.insert(link.index, link);
+                self.routes_doubtful |= before.is_some_and(|before| before.is_up() && !up);
             }
             Change::LinkGone(gone) => {
+                self.routes_doubtful = true;
                 self.links.remove(&gone.index);
                 self.addresses
                     .retain(|_, seen| seen.there.ifindex != gone.index);
@@ -66,16 +108,41 @@ impl World {
                 seen.there = there;
             }
             Change::AddressGone(gone) => {
+                self.routes_doubtful = true;
                 self.addresses.remove(&gone.key());
+            }
+            Change::Route(route) => {
+                self.routes.insert(route.key(), route);
+            }
+            Change::RouteGone(gone) => {
+                let key = gone.key();
+                let v6 = gone.family == Family::V6;
+                if !self
+                    .routes
+                    .get_mut(&key)
+                    .is_some_and(|route| v6 && route.lose(&gone))
+                {
+                    self.routes.remove(&key);
+                }
+            }
+            Change::Rule(rule) => {
+                self.rules.insert(rule);
+            }
+            Change::RuleGone(gone) => {
+                self.rules.remove(&gone);
             }
             Change::Overrun => {}
         }
     }
 
-    /// An address, if it is there.
+    /// An address, a route or a rule, if it is there.
     #[must_use]
-    pub fn address(&self, key: &Key) -> Option<&Assignment> {
-        self.addresses.get(key).map(|seen| &seen.there)
+    pub fn there(&self, key: &Key) -> Option<There<'_>> {
+        match key {
+            Key::Address(key) => Some(There::Address(&self.addresses.get(key)?.there)),
+            Key::Route(key) => self.routes.get(key).map(There::Route),
+            Key::Rule(rule) => self.rules.get(rule).map(There::Rule),
+        }
     }
 
     /// All addresses.
