@@ -20,6 +20,8 @@ pub mod errand;
 pub mod fifo;
 pub mod json;
 pub mod logger;
+pub mod lookup;
+pub mod mailer;
 pub mod options;
 pub mod pidfile;
 pub mod reactor;
