@@ -338,6 +338,23 @@ impl Role {
             client.neighbour(address),
             Some(mac),
         )?;
+        // As a master that gives way would, in the name of an address that it is about to lose.
+        let ours = self.host(match self.master {
+            Program::Keepalite => "master",
+            Program::Keepalived => "backup",
+        });
+        let answers_its_successor = |f: &&Frame| match f.seen {
+            Seen::Arp {
+                request: false,
+                sender,
+                target,
+                ..
+            } => f.from == ours.name && sender == target && IpAddr::V4(sender) == address,
+            _ => false,
+        };
+        if let Some(frame) = self.capture.frames(from).iter().find(answers_its_successor) {
+            return Err(format!("keepalite answers its successor: {:?}", frame.seen));
+        }
         let muddles = |f: &&Frame| match f.seen {
             Seen::Arp {
                 sender, sender_mac, ..

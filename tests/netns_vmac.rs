@@ -474,11 +474,12 @@ fn links_addresses_and_settings_are_those_that_keepalived_makes_of_the_same_file
             missing.cloned().collect()
         };
         // We listen to no router advertisement there, ask for hosts in no other name than the parent's own, and answer no ARP at
-        // the MAC of IPv6.
+        // the MAC of IPv6, nor the gratuitous ARP of a successor.
         assert_eq!(
             without(&ours, &theirs),
             [
                 "ipv4/conf/eth0/arp_announce:2",
+                "ipv4/conf/vrrp.51/accept_local:0",
                 "ipv4/conf/vrrp6.51/arp_ignore:1",
                 "ipv6/conf/vrrp6.51/accept_ra:0"
             ]
@@ -487,6 +488,7 @@ fn links_addresses_and_settings_are_those_that_keepalived_makes_of_the_same_file
             without(&theirs, &ours),
             [
                 "ipv4/conf/eth0/arp_announce:0",
+                "ipv4/conf/vrrp.51/accept_local:1",
                 "ipv4/conf/vrrp6.51/arp_ignore:0",
                 "ipv6/conf/vrrp6.51/accept_ra:1"
             ]

@@ -262,7 +262,9 @@ pub fn of_virtual_mac(v4: bool, v6: bool) -> Vec<(Setting, i32)> {
     let mut all = vec![(Setting::ArpIgnore, 1)];
     if v4 {
         all.extend([
-            (Setting::AcceptLocal, 1),
+            // With 1, as keepalived has it, a master that gives way answers the gratuitous ARP of its successor, which comes
+            // before the address has gone: from the virtual MAC, whose traffic the switch then brings to the wrong port.
+            (Setting::AcceptLocal, 0),
             (Setting::ReversePath, 0),
             (Setting::PromoteSecondaries, 1),
         ]);
