@@ -6,7 +6,7 @@ use super::keys::Shape::{Any, Block as Braces, Value};
 use super::keys::Status::{Ignored, NotYet, Obeyed};
 use super::keys::{Key, Status, Table, key};
 use super::value::{Args, checked, integer};
-use crate::model::global::{Fifo, Scheduling};
+use crate::model::global::{Fifo, ReceiveBuffer, Scheduling};
 use crate::model::{Command, Global, Lvs, User};
 use crate::name::Version;
 
@@ -27,7 +27,7 @@ pub(super) struct GlobalDraft {
     pub(super) v3_checksum_as_v2: bool,
     startup: Hook,
     shutdown: Hook,
-    buffer: u32,
+    buffers: Option<u32>,
 }
 
 #[derive(Default)]
@@ -46,6 +46,13 @@ impl Hook {
 impl GlobalDraft {
     /// What waits for the end of the file.
     pub(super) fn finish(&mut self) {
+        if let (
+            Some(ReceiveBuffer::Packets(count) | ReceiveBuffer::Adverts(count)),
+            Some(buffers),
+        ) = (&mut self.global.receive_buffer, self.buffers)
+        {
+            *count = buffers;
+        }
         self.global.startup = self.startup.take();
         self.global.shutdown = self.shutdown.take();
     }
@@ -64,6 +71,9 @@ pub(super) struct AnnouncingDraft {
 }
 
 const MOST: i64 = i32::MAX as i64;
+
+/// `vrrp_rx_bufs_multiplier` where it is not given.
+const BUFFERED: u32 = 3;
 
 impl AnnouncingDraft {
     pub(super) fn set_repeat(slot: &mut Option<u32>, a: &mut Args<'_, '_, '_>) {
@@ -93,7 +103,7 @@ const DBUS: Status = Ignored("this program has no D-Bus interface");
 const IPTABLES: Status = Ignored("rules are made with nftables where they are needed");
 const NAMES: Status = Ignored("processes keep their own names");
 const BUFFERS: Status = Ignored("netlink buffers grow by themselves");
-const BFD: Status = Ignored("this program has no BFD process");
+pub(super) const NO_BFD: Status = Ignored("this program has no BFD process");
 const COPIES: Status = Ignored("the configuration is read once, no copy is needed");
 
 pub(super) const GLOBAL: Table<GlobalDraft> = Table {
@@ -298,13 +308,17 @@ const VRRP: Rows = &[
     key("disable_local_igmp", Any, Obeyed, |d, a| {
         d.global.disable_local_igmp = a.switch().unwrap_or(false)
     }),
-    key("vrrp_rx_bufs_policy", Value, NotYet, |d, a| {
-        if !a.flag("MTU") && !a.flag("ADVERT") {
-            d.global.receive_buffer = a.number(1..=MOST);
-        }
+    key("vrrp_rx_bufs_policy", Value, Obeyed, |d, a| {
+        d.global.receive_buffer = if a.flag("MTU") {
+            Some(ReceiveBuffer::Packets(BUFFERED))
+        } else if a.flag("ADVERT") {
+            Some(ReceiveBuffer::Adverts(BUFFERED))
+        } else {
+            a.number(1..=MOST).map(ReceiveBuffer::Bytes)
+        };
     }),
-    key("vrrp_rx_bufs_multiplier", Value, NotYet, |d, a| {
-        d.buffer = a.number(1..=MOST).unwrap_or(3)
+    key("vrrp_rx_bufs_multiplier", Value, Obeyed, |d, a| {
+        d.buffers = a.number(1..=MOST)
     }),
     key("vmac_prefix", Value, Obeyed, |d, a| {
         d.global.vmac_prefix = a.text("a prefix")
@@ -465,12 +479,12 @@ const OTHERS: Rows = &[
     key("checker_process_name", Value, NAMES, |_, a| a.skip()),
     key("lvs_process_name", Value, NAMES, |_, a| a.skip()),
     key("bfd_process_name", Value, NAMES, |_, a| a.skip()),
-    key("bfd_priority", Value, BFD, |_, a| a.skip()),
-    key("bfd_no_swap", Any, BFD, |_, a| a.skip()),
-    key("bfd_rt_priority", Value, BFD, |_, a| a.skip()),
-    key("bfd_cpu_affinity", Value, BFD, |_, a| a.skip()),
-    key("bfd_rlimit_rttime", Value, BFD, |_, a| a.skip()),
-    key("bfd_rlimit_rtime", Value, BFD, |_, a| a.skip()),
+    key("bfd_priority", Value, NO_BFD, |_, a| a.skip()),
+    key("bfd_no_swap", Any, NO_BFD, |_, a| a.skip()),
+    key("bfd_rt_priority", Value, NO_BFD, |_, a| a.skip()),
+    key("bfd_cpu_affinity", Value, NO_BFD, |_, a| a.skip()),
+    key("bfd_rlimit_rttime", Value, NO_BFD, |_, a| a.skip()),
+    key("bfd_rlimit_rtime", Value, NO_BFD, |_, a| a.skip()),
     key("vrrp_netlink_cmd_rcv_bufs", Value, BUFFERS, |_, a| a.skip()),
     key("vrrp_netlink_cmd_rcv_bufs_force", Any, BUFFERS, |_, a| {
         a.skip()

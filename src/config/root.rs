@@ -4,13 +4,13 @@ use core::time::Duration;
 
 use super::address::{self, Placed};
 use super::diag::Span;
-use super::global::{self, GLOBAL, GlobalDraft};
+use super::global::{self, GLOBAL, GlobalDraft, NO_BFD};
 use super::keys::Shape::{Any, Block as Braces, Named, Value};
 use super::keys::Status::{Ignored, NotYet, Obeyed};
 use super::keys::{Row, Table, key};
 use super::lvs::VirtualDraft;
 use super::value::{Args, checked};
-use super::vrrp::{AUTH, At, GROUP, GroupDraft, INSTANCE, InstanceDraft};
+use super::vrrp::{AUTH, At, GROUP, GroupDraft, INSTANCE, InstanceDraft, LINKBEAT};
 use super::{checks, lvs, route, track};
 use crate::model::lvs::Tls;
 use crate::model::{FileTracker, ProcessTracker, Route, Rule, ScriptTracker};
@@ -99,10 +99,10 @@ pub(super) const ROOT: Table<Root> = Table {
                 .time(0..=u32::MAX as u64 * 1_000_000)
                 .unwrap_or(d.global.global.child_wait);
         }),
-        key("linkbeat_use_polling", Any, NotYet, |d, _| {
+        key("linkbeat_use_polling", Any, LINKBEAT, |d, _| {
             d.global.global.linkbeat_polling = true
         }),
-        key("linkbeat_interfaces", Braces, NotYet, |d, a| {
+        key("linkbeat_interfaces", Braces, LINKBEAT, |d, a| {
             for block in a.block.children() {
                 let mut line = Args::line(block, a.context);
                 d.global.global.linkbeat_interfaces.extend(line.interface());
@@ -172,7 +172,7 @@ pub(super) const ROOT: Table<Root> = Table {
             d.processes
                 .extend(track::process(a).map(|value| At { value, at }));
         }),
-        key("bfd_instance", Named, NotYet, |d, a| {
+        key("bfd_instance", Named, NO_BFD, |d, a| {
             let mut name = a.text("a name").unwrap_or_default();
             BFD.read(a.block.children(), &mut name, a.context);
             d.bfds.push(name);
@@ -251,34 +251,34 @@ const TRACK_GROUP: Table<TrackGroup> = Table {
 const BFD: Table<String> = Table {
     block: "bfd_instance",
     keys: &[&[
-        key("neighbor_ip", Value, NotYet, |_, a| checked(a.address())),
-        key("neighbour_ip", Value, NotYet, |_, a| checked(a.address())),
-        key("source_ip", Value, NotYet, |_, a| checked(a.address())),
-        key("min_rx", Value, NotYet, |_, a| {
+        key("neighbor_ip", Value, NO_BFD, |_, a| checked(a.address())),
+        key("neighbour_ip", Value, NO_BFD, |_, a| checked(a.address())),
+        key("source_ip", Value, NO_BFD, |_, a| checked(a.address())),
+        key("min_rx", Value, NO_BFD, |_, a| {
             checked(a.time(1..=60_000_000_000))
         }),
-        key("min_tx", Value, NotYet, |_, a| {
+        key("min_tx", Value, NO_BFD, |_, a| {
             checked(a.time(1..=60_000_000_000))
         }),
-        key("idle_tx", Value, NotYet, |_, a| {
+        key("idle_tx", Value, NO_BFD, |_, a| {
             checked(a.time(1..=60_000_000_000))
         }),
-        key("multiplier", Value, NotYet, |_, a| {
+        key("multiplier", Value, NO_BFD, |_, a| {
             checked(a.number::<u8>(1..=255))
         }),
-        key("passive", Any, NotYet, |_, _| {}),
-        key("ttl", Value, NotYet, |_, a| {
+        key("passive", Any, NO_BFD, |_, _| {}),
+        key("ttl", Value, NO_BFD, |_, a| {
             checked(a.number::<u8>(1..=255))
         }),
-        key("hoplimit", Value, NotYet, |_, a| {
+        key("hoplimit", Value, NO_BFD, |_, a| {
             checked(a.number::<u8>(1..=255))
         }),
-        key("max_hops", Value, NotYet, |_, a| {
+        key("max_hops", Value, NO_BFD, |_, a| {
             checked(a.number::<u8>(0..=255))
         }),
-        key("multihop", Any, NotYet, |_, _| {}),
-        key("weight", Value, NotYet, |_, a| checked(a.weight(253))),
-        key("vrrp", Any, NotYet, |_, _| {}),
-        key("checker", Any, NotYet, |_, _| {}),
+        key("multihop", Any, NO_BFD, |_, _| {}),
+        key("weight", Value, NO_BFD, |_, a| checked(a.weight(253))),
+        key("vrrp", Any, NO_BFD, |_, _| {}),
+        key("checker", Any, NO_BFD, |_, _| {}),
     ]],
 };

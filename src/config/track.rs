@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use super::diag::Span;
+use super::global::NO_BFD;
 use super::keys::Shape::{Any, Block as Braces, Value};
-use super::keys::Status::{NotYet, Obeyed};
+use super::keys::Status::Obeyed;
 use super::keys::{Context, Key, Table, key};
 use super::tree::Block;
 use super::value::Args;
@@ -278,7 +279,7 @@ pub(super) const fn lists<D: HasTracking>() -> [Key<D>; 5] {
         key("track_process", Braces, Obeyed, |d, a| {
             named(a, 254, &mut d.tracking().processes)
         }),
-        key("track_bfd", Braces, NotYet, |d, a| {
+        key("track_bfd", Braces, NO_BFD, |d, a| {
             named(a, 253, &mut d.tracking().bfds)
         }),
     ]

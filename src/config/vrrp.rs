@@ -8,7 +8,7 @@ use super::diag::Span;
 use super::global::{AnnouncingDraft, version};
 use super::keys::Shape::{Any, Block as Braces, Value};
 use super::keys::Status::{Ignored, NotYet, Obeyed};
-use super::keys::{Key, Table, key};
+use super::keys::{Key, Status, Table, key};
 use super::route;
 use super::track::{self, HasTracking, TrackingDraft};
 use super::value::Args;
@@ -304,6 +304,10 @@ const PEERING: Rows = &[
     }),
 ];
 
+/// For drivers that only answer when asked: there have been none in the kernel for many years.
+pub(super) const LINKBEAT: Status =
+    Ignored("the kernel tells of every change of a carrier by itself");
+
 const LINK: Rows = &[
     key("dont_track_primary", Any, Obeyed, |d, _| {
         d.dont_track_primary = true
@@ -312,16 +316,21 @@ const LINK: Rows = &[
         let vmac = vmac(a, false);
         d.vmac = At::new(Some(vmac), a);
     }),
-    key("use_ipvlan", Any, NotYet, |d, a| {
-        let vmac = vmac(a, true);
-        d.vmac = At::new(Some(vmac), a);
-    }),
+    key(
+        "use_ipvlan",
+        Any,
+        Ignored("not built: it runs without an interface of its own"),
+        |d, a| {
+            let vmac = vmac(a, true);
+            d.vmac = At::new(Some(vmac), a);
+        },
+    ),
     key("use_vmac_addr", Any, Obeyed, |d, _| d.vmac_addr = true),
     key("vmac_xmit_base", Any, Obeyed, |d, a| {
         d.xmit_base = Some(a.block.at())
     }),
     key("vrf", Value, Obeyed, |d, a| d.vrf = a.interface()),
-    key("linkbeat_use_polling", Any, NotYet, |d, _| {
+    key("linkbeat_use_polling", Any, LINKBEAT, |d, _| {
         d.linkbeat_polling = true
     }),
     key("lvs_sync_daemon_interface", Value, NotYet, |d, a| {
@@ -334,14 +343,14 @@ const LINK: Rows = &[
 ];
 
 const FINE: Rows = &[
-    key("timer_expired_backup", Any, NotYet, |d, a| {
+    key("timer_expired_backup", Any, Obeyed, |d, a| {
         d.timer_expired_backup = Some(if a.peek().is_some() {
             a.number(1..=254)
         } else {
             None
         });
     }),
-    key("thread_timer_expired", Any, NotYet, |d, a| {
+    key("thread_timer_expired", Any, Obeyed, |d, a| {
         d.timer_expired_backup = Some(if a.peek().is_some() {
             a.number(1..=254)
         } else {
@@ -506,7 +515,7 @@ pub(super) const GROUP: Table<GroupDraft> = Table {
                 Ignored("it is deprecated and does nothing"),
                 |_, _| {},
             ),
-            key("sync_group_tracking_weight", Any, NotYet, |d, _| {
+            key("sync_group_tracking_weight", Any, Obeyed, |d, _| {
                 d.weights = true
             }),
         ],

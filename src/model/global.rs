@@ -67,8 +67,8 @@ pub struct Global {
     pub vrrp_process: Scheduling,
     /// `checker_priority` and its kin.
     pub checker_process: Scheduling,
-    /// `vrrp_rx_bufs_policy` resolved with its multiplier: bytes; `None` is the system's.
-    pub receive_buffer: Option<u32>,
+    /// `vrrp_rx_bufs_policy` with its multiplier; `None` is the system's.
+    pub receive_buffer: Option<ReceiveBuffer>,
     /// `interface_up_down_delays`: interface, down delay, up delay.
     pub link_delays: Vec<(IfName, Duration, Duration)>,
     /// `linkbeat_use_polling`: of every interface.
@@ -87,6 +87,17 @@ pub struct Global {
     pub nftables_counters: bool,
     /// `reload_check_config`: always done; a log file may be named.
     pub reload_log: Option<String>,
+}
+
+/// `vrrp_rx_bufs_policy`: how much of what comes in may wait in a socket, for each virtual router that uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiveBuffer {
+    /// So many bytes.
+    Bytes(u32),
+    /// `MTU`: so many of the largest packets of the interface.
+    Packets(u32),
+    /// `ADVERT`: so many of its adverts.
+    Adverts(u32),
 }
 
 /// Mail settings of `global_defs`.

@@ -76,7 +76,8 @@ pub struct Instance {
     pub owner_ignore_adverts: bool,
     /// `promote_secondaries`: set the sysctl of the interface.
     pub promote_secondaries: bool,
-    /// `timer_expired_backup` with its priority: go backup first when our own timer ran too late.
+    /// `timer_expired_backup`: go backup first when our own timer ran so late that another router, of this priority at the
+    /// most, may have taken over.
     pub timer_expired_backup: Option<Option<Priority>>,
     /// `kernel_rx_buf_size` in bytes.
     pub receive_buffer: Option<u32>,

@@ -292,11 +292,16 @@ impl Instance {
     }
 
     fn skew(&self, interval: Centis) -> Duration {
+        self.skew_of(interval, self.priority())
+    }
+
+    /// That of a router with another priority.
+    fn skew_of(&self, interval: Centis, priority: Priority) -> Duration {
         let interval = match self.config.version {
             Version::V2 => Centis::SECOND,
             Version::V3 => interval,
         };
-        interval.skew(self.priority())
+        interval.skew(priority)
     }
 
     /// The interfaces that must be up besides the one of its adverts: those of its addresses, its routes and its rules.

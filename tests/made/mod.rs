@@ -147,7 +147,7 @@ pub(crate) fn set(instance: &mut Instance, line: &str) {
         "lower_prio_no_advert" => instance.lower_prio_no_advert = true,
         "higher_prio_send_advert" => instance.higher_prio_send_advert = true,
         "owner_ignore_adverts" => instance.owner_ignore_adverts = true,
-        "timer_expired_backup" => instance.timer_expired_backup = Some(None),
+        "timer_expired_backup" => instance.timer_expired_backup = Some(value.parse().ok()),
         "dont_track_primary" => instance.track_primary = false,
         "track_interface" => {
             let mut words = value.split_whitespace();

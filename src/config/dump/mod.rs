@@ -6,7 +6,7 @@ mod vrrp;
 use core::fmt::{self, Display, Write};
 use core::time::Duration;
 
-use crate::model::global::{Fifo, Scheduling};
+use crate::model::global::{Fifo, ReceiveBuffer, Scheduling};
 use crate::model::{Announcing, Command, Global, Model, User, Weight};
 
 /// The text of a model.
@@ -272,7 +272,18 @@ fn global(global: &Global, out: &mut Out) {
     }
     out.flag("disable_local_igmp", global.disable_local_igmp);
     out.flag("log_unknown_vrids", global.log_unknown_vrids);
-    out.value("vrrp_rx_bufs_policy", global.receive_buffer);
+    match global.receive_buffer {
+        None => {}
+        Some(ReceiveBuffer::Bytes(bytes)) => out.value("vrrp_rx_bufs_policy", Some(bytes)),
+        Some(ReceiveBuffer::Packets(count)) => {
+            out.line("vrrp_rx_bufs_policy MTU");
+            out.value("vrrp_rx_bufs_multiplier", Some(count));
+        }
+        Some(ReceiveBuffer::Adverts(count)) => {
+            out.line("vrrp_rx_bufs_policy ADVERT");
+            out.value("vrrp_rx_bufs_multiplier", Some(count));
+        }
+    }
     out.word("vmac_prefix", global.vmac_prefix.as_ref());
     out.word("vmac_addr_prefix", global.vmac_addr_prefix.as_ref());
     out.word("nftables", global.nftables.as_ref());

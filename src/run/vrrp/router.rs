@@ -393,13 +393,14 @@ impl Router {
                 let configured = parent.map_or(name, |parent| &parent.name);
                 interface.up = self.debouncer.settle(name, configured, interface.up, now);
             }
-            if let Some(index) = interface.index.filter(|_| interface.up) {
+            let link = interface.index.filter(|_| interface.up);
+            if let Some(link) = link.and_then(|index| self.world.link(index)) {
                 // Without a socket it would hear nobody, and take over from a living master.
                 let parent = self.links.parent(name, &self.world).map(|link| link.index);
                 let (engine, global) = (&self.engine, &self.global);
                 interface.up = self
                     .sockets
-                    .prepare(name, index, parent, engine, global, now);
+                    .prepare(name, link, parent, engine, global, now);
             }
             self.happened(Event::Interface(interface), now);
         }

@@ -8,11 +8,14 @@ use std::error::Error;
 use std::io;
 
 use crate::io::advert::{AdvertSocket, Options};
+use crate::io::link::Link;
+use crate::model::global::ReceiveBuffer;
 use crate::model::{self, Auth, Global, Peering};
 use crate::name::{Family, IfName, Ifindex, Priority};
 use crate::run::reactor::Source;
 use crate::time::Instant;
 use crate::vrrp::{Datagram, Engine, Instance};
+use crate::wire::vrrp::AdvertRepr;
 
 /// Until a socket that could not be had is tried again.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -54,21 +57,58 @@ impl Place {
     }
 }
 
+/// Bytes that may wait for a virtual router, which keepalived adds up for all that share a socket; its own number goes before the global one.
+fn buffer(config: &model::Instance, global: &Global, mtu: u32) -> Option<u32> {
+    let policy = config.receive_buffer.map(ReceiveBuffer::Bytes);
+    Some(match policy.or(global.receive_buffer)? {
+        ReceiveBuffer::Bytes(bytes) => bytes,
+        ReceiveBuffer::Packets(count) => count.saturating_mul(mtu),
+        ReceiveBuffer::Adverts(count) => {
+            let addresses: Vec<IpAddr> = config.addresses.iter().map(|one| one.ip).collect();
+            let message = AdvertRepr {
+                version: config.version,
+                vrid: config.vrid,
+                priority: config.priority,
+                interval: config.interval,
+                auth_type: 0,
+                auth_data: [0; 8],
+                family: config.family,
+                addresses: &addresses,
+            };
+            let header = match config.family {
+                Family::V4 => 20,
+                Family::V6 => 40,
+            };
+            let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+            count.saturating_mul(length.saturating_add(header))
+        }
+    })
+}
+
 impl Sockets {
     /// Sees to a socket, joined to the right groups, for each virtual router on an interface. False if one could not be had; then
     /// it is tried again at [`Self::deadline`].
     pub fn prepare(
         &mut self,
         name: &IfName,
-        index: Ifindex,
+        link: &Link,
         parent: Option<Ifindex>,
         engine: &Engine,
         global: &Global,
         now: Instant,
     ) -> bool {
-        let configs = engine.iter().map(|(_, instance)| instance.config());
-        for config in configs.filter(|config| config.advert_interface() == name) {
-            if let Err(error) = self.ensure(config, index, parent, global) {
+        let configs = || {
+            let all = engine.iter().map(|(_, instance)| instance.config());
+            all.filter(|config| config.advert_interface() == name)
+        };
+        for config in configs() {
+            let place = Place::of(config, link.index);
+            let receive_buffer = || {
+                let shared = configs().filter(|other| Place::of(other, link.index) == place);
+                let buffers = shared.filter_map(|config| buffer(config, global, link.mtu));
+                buffers.reduce(u32::saturating_add)
+            };
+            if let Err(error) = self.ensure(config, place, parent, receive_buffer) {
                 if self.told.insert(name.clone()) {
                     log::error!("{error}; trying again every second");
                 }
@@ -83,11 +123,10 @@ impl Sockets {
     fn ensure(
         &mut self,
         config: &model::Instance,
-        index: Ifindex,
+        place: Place,
         parent: Option<Ifindex>,
-        global: &Global,
+        receive_buffer: impl FnOnce() -> Option<u32>,
     ) -> Result<(), Box<dyn Error>> {
-        let place = Place::of(config, index);
         let group = match config.peering {
             Peering::Multicast(group) => Some(group),
             Peering::Unicast { .. } => None,
@@ -100,14 +139,13 @@ impl Sockets {
             }
             return Ok(());
         }
-        let receive_buffer = config.receive_buffer.or(global.receive_buffer);
         let options = Options {
             authenticated: place.authenticated,
-            receive_buffer,
+            receive_buffer: receive_buffer(),
         };
         let socket = AdvertSocket::open(
             config.advert_interface(),
-            index,
+            place.index,
             place.family,
             group,
             options,

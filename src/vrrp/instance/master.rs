@@ -1,5 +1,7 @@
 //! A master speaks, and contends with other masters (RFC 9568 section 6.4.3).
 
+use core::time::Duration;
+
 use super::hear::Said;
 use super::machine::{LAST_SEQUENCE, Phase};
 use super::{Heard, Instance};
@@ -165,7 +167,11 @@ impl Instance {
             let interval = self.config.interval.as_duration();
             let by = now.since(master.advert_at);
             // Others count from our last advert, an interval before this one was due.
-            if by > interval * u32::from(self.config.down_timer_adverts.max(2) - 1) {
+            let theirs = self.config.timer_expired_backup.flatten();
+            let skew = theirs.map_or(Duration::ZERO, |priority| {
+                self.skew_of(self.config.interval, priority)
+            });
+            if by > interval * u32::from(self.config.down_timer_adverts.max(2) - 1) + skew {
                 let yielding = self.config.timer_expired_backup.is_some() || !self.config.preempt;
                 out.push(self.say(Note::Late { by, yielding }));
                 if yielding {
