@@ -1,5 +1,6 @@
 //! Words in, exit code out.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use keepalite::cli::{self, Request};
@@ -10,17 +11,22 @@ fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Request::Run(options, notes) => run::start(&options, &notes),
         Request::Print(text) => {
-            print!("{text}");
+            say(io::stdout(), &text);
             Exit::Ok
         }
         Request::Version(text) => {
-            eprint!("{text}");
+            say(io::stderr(), &text);
             Exit::Ok
         }
         Request::Refuse(why) => {
-            eprintln!("{why}");
+            say(io::stderr(), &format!("{why}\n"));
             Exit::Fatal
         }
     };
     exit.into()
+}
+
+/// Whoever closes the pipe has read enough.
+fn say(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
 }

@@ -323,6 +323,34 @@ fn without_a_carrier_it_is_in_fault_and_has_no_addresses_until_it_is_back() {
 }
 
 #[test]
+fn a_link_that_goes_down_counts_as_down_only_after_its_delay() {
+    with_namespaces(|| {
+        let lab = alone();
+        let host = lab.host("one");
+        let delays = "interface_up_down_delays {\n eth0 0.6 0.1\n}\n";
+        let daemon = host.daemon(Program::Keepalite, &format!("{delays}{}", plain(100)));
+        wait_for_address(host, VIP, true);
+        for _ in 0..3 {
+            host.plug(false).unwrap();
+            host.wait_for_carrier(false).unwrap();
+            host.plug(true).unwrap();
+            host.wait_for_carrier(true).unwrap();
+        }
+        assert_eq!(daemon.instance("A").1.number("become_master"), 1.0);
+        let begin = Instant::now();
+        host.plug(false).unwrap();
+        wait_for_address(host, VIP, false);
+        let lasted = begin.elapsed();
+        assert!(lasted >= Duration::from_millis(600), "only {lasted:?}");
+        host.plug(true).unwrap();
+        wait_for_address(host, VIP, true);
+        let stats = daemon.instance("A").1;
+        assert_eq!(stats.number("become_master"), 2.0);
+        assert_eq!(stats.number("release_master"), 1.0);
+    });
+}
+
+#[test]
 fn an_address_that_somebody_deletes_is_put_back() {
     with_namespaces(|| {
         let lab = alone();

@@ -73,7 +73,7 @@ pub struct Diags {
     errors: usize,
     warnings: usize,
     missing_include: bool,
-    insecure_script: bool,
+    insecure_scripts: usize,
     spare: Option<Box<Diag>>,
 }
 
@@ -107,10 +107,10 @@ impl Diags {
         self.missing_include
     }
 
-    /// Whether script security refused a script.
+    /// How many of the errors are scripts that script security refused.
     #[must_use]
-    pub const fn insecure_script(&self) -> bool {
-        self.insecure_script
+    pub const fn insecure_scripts(&self) -> usize {
+        self.insecure_scripts
     }
 
     /// Whether an error more would be kept: a hint that takes time is worth it for those only.
@@ -132,7 +132,7 @@ impl Diags {
     }
 
     pub(super) fn insecure(&mut self, at: Span, what: impl Into<String>) -> &mut Diag {
-        self.insecure_script = true;
+        self.insecure_scripts = self.insecure_scripts.saturating_add(1);
         self.put(Level::Error, Kind::InsecureScript, at, what.into())
     }
 

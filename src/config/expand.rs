@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::rc::Rc;
 
-use super::reader::{MOST_LINES, Reader};
+use super::reader::{MOST_MADE_LINES, Reader};
 use super::source::Made;
 
 /// Definitions within definitions.
@@ -115,7 +115,7 @@ impl Reader<'_> {
             return;
         }
         let at = line.span(0, line.text.len() as u32);
-        if self.steps > 2 * MOST_LINES {
+        if self.steps > 2 * MOST_MADE_LINES {
             return self.stop(at, "the configuration grows too large here");
         }
         if depth > DEEPEST {

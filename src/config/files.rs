@@ -50,7 +50,9 @@ impl Files for Disk {
         if !metadata.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        let mut bytes = Vec::new();
+        // With room for the end of the file to be seen, and for none of what grows meanwhile.
+        let len = metadata.len().min(LARGEST) as usize;
+        let mut bytes = Vec::with_capacity(len + 1);
         File::open(path)?
             .take(LARGEST + 1)
             .read_to_end(&mut bytes)?;

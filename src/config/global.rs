@@ -107,7 +107,7 @@ const MAIL: Rows = &[
     key("router_id", Value, Obeyed, |d, a| {
         d.global.router_id = a.text("a name")
     }),
-    key("notification_email", Braces, NotYet, |d, a| {
+    key("notification_email", Braces, Obeyed, |d, a| {
         let words = a.block.children().iter().flat_map(|b| b.words.iter());
         d.global.mail.to.extend(words.map(|w| w.text.to_owned()));
         if d.global.mail.to.is_empty() {
@@ -116,10 +116,10 @@ const MAIL: Rows = &[
                 .warn(a.block.at(), "notification_email names nobody");
         }
     }),
-    key("notification_email_from", Value, NotYet, |d, a| {
+    key("notification_email_from", Value, Obeyed, |d, a| {
         d.global.mail.from = a.text("an address")
     }),
-    key("smtp_server", Value, NotYet, |d, a| {
+    key("smtp_server", Value, Obeyed, |d, a| {
         let host = a.text("a server").unwrap_or_default();
         let port = if a.peek().is_some() {
             a.number(1..=65_535)
@@ -128,24 +128,24 @@ const MAIL: Rows = &[
         };
         d.global.mail.server = port.map(|port| (host, port));
     }),
-    key("smtp_helo_name", Value, NotYet, |d, a| {
+    key("smtp_helo_name", Value, Obeyed, |d, a| {
         d.global.mail.helo = a.text("a name")
     }),
-    key("smtp_connect_timeout", Value, NotYet, |d, a| {
+    key("smtp_connect_timeout", Value, Obeyed, |d, a| {
         d.global.mail.timeout = a
             .time(1..=u32::MAX as u64 * 1_000)
             .unwrap_or(d.global.mail.timeout);
     }),
-    key("smtp_alert", Any, NotYet, |d, a| {
+    key("smtp_alert", Any, Obeyed, |d, a| {
         d.global.mail.alert = a.switch()
     }),
-    key("smtp_alert_vrrp", Any, NotYet, |d, a| {
+    key("smtp_alert_vrrp", Any, Obeyed, |d, a| {
         d.global.mail.alert_vrrp = a.switch()
     }),
     key("smtp_alert_checker", Any, NotYet, |d, a| {
         d.global.mail.alert_checker = a.switch()
     }),
-    key("no_email_faults", Any, NotYet, |d, _| {
+    key("no_email_faults", Any, Obeyed, |d, _| {
         d.global.mail.faults = false
     }),
     key("no_checker_emails", Any, NotYet, |d, _| {

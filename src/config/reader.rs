@@ -12,9 +12,11 @@ use super::source::{Line, Made, Sources};
 const DEEPEST: usize = 32;
 /// Includes that are followed altogether: a few files that include each other twice make millions.
 const MOST_INCLUDES: usize = 10_000;
-/// Lines that a configuration may amount to, so that a mistyped sequence does not take all memory.
-pub(super) const MOST_LINES: usize = 300_000;
-/// Likewise bytes of lines that do not stand in a file as they are.
+/// Lines that a configuration may amount to.
+const MOST_LINES: usize = 300_000;
+/// Lines of these that do not stand in a file as they are, and their bytes, so that a mistyped sequence takes neither all
+/// memory nor many seconds.
+pub(super) const MOST_MADE_LINES: usize = 100_000;
 const MOST_MADE: usize = 32 << 20;
 
 /// Which missing includes are errors: `include_check` and the letters of `includer` and its kin.
@@ -60,6 +62,7 @@ pub(super) struct Reader<'d> {
     includes: usize,
     pub(super) steps: usize,
     made: usize,
+    made_lines: usize,
     /// A limit was reached and told; nothing more is produced.
     pub(super) exhausted: bool,
 }
@@ -83,6 +86,7 @@ impl<'d> Reader<'d> {
             includes: 0,
             steps: 0,
             made: 0,
+            made_lines: 0,
             exhausted: false,
         }
     }
@@ -212,7 +216,8 @@ impl<'d> Reader<'d> {
                 _ => {}
             }
         }
-        if self.lines.len() >= MOST_LINES || self.made > MOST_MADE {
+        let many = self.lines.len() >= MOST_LINES || self.made_lines > MOST_MADE_LINES;
+        if many || self.made > MOST_MADE {
             let at = line.span(0, 0);
             return self.stop(at, "the configuration grows too large here");
         }
@@ -221,6 +226,7 @@ impl<'d> Reader<'d> {
 
     pub(super) fn push_made(&mut self, made: Made) {
         self.made = self.made.saturating_add(made.text.len());
+        self.made_lines = self.made_lines.saturating_add(1);
         let directive = is_directive(&made.text);
         self.push(Line::from(made), directive);
     }

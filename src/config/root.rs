@@ -110,7 +110,7 @@ pub(super) const ROOT: Table<Root> = Table {
                 line.finish();
             }
         }),
-        key("interface_up_down_delays", Braces, NotYet, |d, a| {
+        key("interface_up_down_delays", Braces, Obeyed, |d, a| {
             for block in a.block.children() {
                 let mut line = Args::line(block, a.context);
                 let name = line.interface();

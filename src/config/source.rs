@@ -22,7 +22,7 @@ pub struct Sources {
 pub(super) struct Source {
     pub(super) name: String,
     pub(super) path: PathBuf,
-    pub(super) text: Rc<str>,
+    pub(super) text: Rc<String>,
     starts: OnceCell<Vec<u32>>,
 }
 
@@ -69,16 +69,18 @@ impl Sources {
         }
         let bytes = files.read(&full)?;
         let name = path.display().to_string();
-        self.add(name, full, &bytes)
+        self.add(name, full, bytes)
     }
 
-    pub(super) fn add(&mut self, name: String, path: PathBuf, bytes: &[u8]) -> io::Result<u16> {
+    pub(super) fn add(&mut self, name: String, path: PathBuf, bytes: Vec<u8>) -> io::Result<u16> {
         let file = u16::try_from(self.files.len())
             .map_err(|_| io::Error::other("there are too many files"))?;
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         self.files.push(Source {
             name,
             path,
-            text: String::from_utf8_lossy(bytes).into(),
+            text: Rc::new(text),
             starts: OnceCell::new(),
         });
         Ok(file)

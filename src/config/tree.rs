@@ -5,7 +5,7 @@
 
 use super::diag::{Diags, Span};
 use super::source::{Line, Sources};
-use super::words::{Phrase, Word, is_blank};
+use super::words::{Phrase, Word, blanks, is_blank};
 
 /// Blocks within blocks; the language has five.
 const DEEPEST: usize = 16;
@@ -171,7 +171,7 @@ impl<'a> Tree<'a> {
             };
             let text = line.text(self.sources);
             let rest = text.get(from..).unwrap_or("");
-            let start = from + (rest.len() - rest.trim_start_matches(is_blank).len());
+            let start = from + blanks(rest);
             let rest = text.get(start..).unwrap_or("");
             match rest.as_bytes().first() {
                 None => self.line = None,

@@ -125,11 +125,16 @@ fn instances(
     diags: &mut Diags,
 ) -> Vec<Instance> {
     let mut names = BTreeSet::new();
+    let new: Vec<bool> = drafts
+        .iter()
+        .map(|draft| names.insert(draft.name.as_str()))
+        .collect();
+    drop(names);
     let mut identities = BTreeMap::new();
-    let mut instances: Vec<Instance> = Vec::new();
-    for mut draft in drafts {
+    let mut instances: Vec<Instance> = Vec::with_capacity(drafts.len());
+    for (mut draft, new) in drafts.into_iter().zip(new) {
         let at = draft.at;
-        if !names.insert(draft.name.clone()) {
+        if !new {
             diags
                 .error(at, format!("instance {} is defined twice", draft.name))
                 .hint("the first one counts");
@@ -140,13 +145,15 @@ fn instances(
         let Some(mut instance) = resolve::instance(draft, defaults, garp, diags) else {
             continue;
         };
-        if let Some(other) = identities.insert(identity(&instance), instance.name.clone()) {
+        let first = *identities
+            .entry(identity(&instance))
+            .or_insert(instances.len());
+        if let Some(other) = instances.get(first) {
             let what = format!(
-                "virtual_router_id {} is already that of instance {other} on {}",
-                instance.vrid, instance.interface
+                "virtual_router_id {} is already that of instance {} on {}",
+                instance.vrid, other.name, instance.interface
             );
             diags.error(vrid_at, what).hint("left out; give it another");
-            identities.insert(identity(&instance), other);
             continue;
         }
         tracked.interfaces.retain(|(name, _, at)| {

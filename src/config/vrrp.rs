@@ -256,7 +256,7 @@ const NOTIFY: Rows = &[
     key("notify_priority_changes", Any, Obeyed, |d, a| {
         d.notify.priority_changes = a.switch()
     }),
-    key("smtp_alert", Any, NotYet, |d, a| d.notify.mail = a.switch()),
+    key("smtp_alert", Any, Obeyed, |d, a| d.notify.mail = a.switch()),
 ];
 
 const PEERING: Rows = &[
@@ -499,7 +499,7 @@ pub(super) const GROUP: Table<GroupDraft> = Table {
             key("notify_priority_changes", Any, Obeyed, |d, a| {
                 d.notify.priority_changes = a.switch()
             }),
-            key("smtp_alert", Any, NotYet, |d, a| d.notify.mail = a.switch()),
+            key("smtp_alert", Any, Obeyed, |d, a| d.notify.mail = a.switch()),
             key(
                 "global_tracking",
                 Any,

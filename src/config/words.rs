@@ -27,11 +27,11 @@ impl<'a> Phrase<'a> {
 
     /// The words, and the place of a quote that does not end.
     pub(super) fn words(&self) -> (Vec<Word<'a>>, Option<Span>) {
-        let mut words = Vec::new();
+        // A keyword and its value, nearly always.
+        let mut words = Vec::with_capacity(2);
         let mut at = 0;
         loop {
-            let rest = self.text.get(at..).unwrap_or("");
-            at += rest.len() - rest.trim_start_matches(is_blank).len();
+            at += blanks(self.text.get(at..).unwrap_or(""));
             let rest = self.text.get(at..).unwrap_or("");
             if rest.is_empty() {
                 return (words, None);
@@ -42,7 +42,8 @@ impl<'a> Phrase<'a> {
                     None => (1, inner.len(), rest.len(), false),
                 },
                 None => {
-                    let len = rest.find(|c| is_blank(c) || c == '"').unwrap_or(rest.len());
+                    let ends = |b: u8| is_blank(b.into()) || b == b'"';
+                    let len = rest.bytes().position(ends).unwrap_or(rest.len());
                     (0, len, len, true)
                 }
             };
@@ -97,6 +98,12 @@ impl<'a> Phrase<'a> {
 
 pub(super) const fn is_blank(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\0'
+}
+
+/// How many bytes of blanks a text begins with.
+pub(super) fn blanks(text: &str) -> usize {
+    let first = text.bytes().position(|b| !is_blank(b.into()));
+    first.unwrap_or(text.len())
 }
 
 /// Cuts a command into its words: blanks separate, quotes of either kind keep together and go, a backslash takes the

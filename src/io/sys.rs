@@ -703,6 +703,8 @@ pub struct LocalTime {
     pub minute: u8,
     /// 0 to 60.
     pub second: u8,
+    /// Seconds by which it is ahead of universal time.
+    pub ahead: i32,
 }
 
 /// The time of day in the zone of this host.
@@ -725,6 +727,7 @@ pub fn local_time() -> LocalTime {
         hour: small(t.tm_hour),
         minute: small(t.tm_min),
         second: small(t.tm_sec),
+        ahead: i32::try_from(t.tm_gmtoff).unwrap_or_default(),
     }
 }
 
@@ -886,6 +889,25 @@ pub fn fork() -> io::Result<Option<i32>> {
     // SAFETY: this process has one thread, so that the child may go on as we are.
     let child = check(unsafe { libc::fork() })?;
     Ok((child != 0).then_some(child))
+}
+
+/// Does something that blocks in a process of its own, which ends with it, or with us; gives its number.
+///
+/// # Errors
+/// As fork(2).
+pub fn apart(work: impl FnOnce()) -> io::Result<i32> {
+    let us = std::process::id();
+    if let Some(child) = fork()? {
+        return Ok(child);
+    }
+    // SAFETY: no pointers. Nothing that was taken over from us may be put in order at the end: it is still ours.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong);
+        if u32::try_from(libc::getppid()) == Ok(us) {
+            work();
+        }
+        libc::_exit(0)
+    }
 }
 
 /// Asks for SIGTERM when the process that started this one dies. False when it has died already.

@@ -41,7 +41,18 @@ impl Child {
     /// # Errors
     /// When there can be no more processes.
     pub fn start(program: &Program<'_>) -> io::Result<Self> {
-        let pid = sys::spawn(program)?;
+        sys::spawn(program).map(Self::of)
+    }
+
+    /// Does something that blocks in a process of its own.
+    ///
+    /// # Errors
+    /// When there can be no more processes.
+    pub fn apart(work: impl FnOnce()) -> io::Result<Self> {
+        sys::apart(work).map(Self::of)
+    }
+
+    fn of(pid: i32) -> Self {
         let entry = Entry {
             pid,
             ended: None,
@@ -49,7 +60,7 @@ impl Child {
             orphan: false,
         };
         CHILDREN.with_borrow_mut(|children| children.push(entry));
-        Ok(Self { pid })
+        Self { pid }
     }
 
     /// Its number; not that of another process as long as this value lives.

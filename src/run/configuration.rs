@@ -71,7 +71,7 @@ pub fn test(options: &Options) -> Exit {
         path => match File::create(path) {
             Ok(file) => Some(file),
             Err(error) => {
-                eprintln!("keepalite: cannot write {path}: {error}");
+                let _ = writeln!(io::stderr(), "keepalite: cannot write {path}: {error}");
                 return Exit::Fatal;
             }
         },
@@ -95,16 +95,20 @@ pub fn test(options: &Options) -> Exit {
         let _ = write!(summary, "{}", config::dump::dump(&loaded.model));
     }
     let _ = writeln!(summary, "{}", Summary(options, &loaded));
-    verdict(options, &loaded)
+    let exit = verdict(options, &loaded);
+    // The process ends: to take a large configuration apart first is work for nobody.
+    core::mem::forget(loaded);
+    exit
 }
 
 fn verdict(options: &Options, loaded: &Loaded) -> Exit {
     let diags = &loaded.diags;
-    let errors = diags.has_errors() || options.strict_test && diags.warnings() > 0;
+    let insecure = diags.insecure_scripts();
+    let errors = diags.errors() > insecure || options.strict_test && diags.warnings() > 0;
     match () {
         () if diags.missing_include() => Exit::Missing,
         () if errors => Exit::Errors,
-        () if diags.insecure_script() => Exit::Insecure,
+        () if insecure > 0 => Exit::Insecure,
         () => Exit::Ok,
     }
 }

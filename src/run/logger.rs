@@ -265,6 +265,22 @@ impl fmt::Display for Rfc3164<'_> {
     }
 }
 
+/// `Sun, 23 Nov 2025 08:41:48 +0100`, RFC 5322 section 3.3.
+#[derive(Debug)]
+pub struct Rfc5322<'a>(pub &'a sys::LocalTime);
+
+impl fmt::Display for Rfc5322<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.0;
+        let (day, month) = (name(&DAYS, t.weekday), name(&MONTHS, t.month));
+        let sign = if t.ahead < 0 { '-' } else { '+' };
+        let ahead = t.ahead.unsigned_abs() / 60;
+        write!(f, "{day}, {} {month} {} ", t.day, t.year)?;
+        write!(f, "{:02}:{:02}:{:02} ", t.hour, t.minute, t.second)?;
+        write!(f, "{sign}{:02}{:02}", ahead / 60, ahead % 60)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,12 +293,21 @@ mod tests {
         hour: 8,
         minute: 4,
         second: 9,
+        ahead: -12_600,
     };
 
     #[test]
     fn stamps_are_those_of_keepalived_s_console_and_of_rfc_3164() {
         assert_eq!(Console(&NOVEMBER).to_string(), "Mon Nov 03 08:04:09 2025");
         assert_eq!(Rfc3164(&NOVEMBER).to_string(), "Nov  3 08:04:09");
+    }
+
+    #[test]
+    fn stamps_of_mails_tell_the_zone() {
+        assert_eq!(
+            Rfc5322(&NOVEMBER).to_string(),
+            "Mon, 3 Nov 2025 08:04:09 -0330"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What connects the engines to the kernel and to the people: processes, waiting, signals, files.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -20,6 +20,8 @@ pub mod errand;
 pub mod fifo;
 pub mod json;
 pub mod logger;
+pub mod lookup;
+pub mod mailer;
 pub mod options;
 pub mod pidfile;
 pub mod reactor;
@@ -54,7 +56,10 @@ pub fn start(options: &Options, notes: &[String]) -> Exit {
             Ok(Side::Launcher(exit)) => return exit,
             Ok(Side::Daemon(launch)) => Some(launch),
             Err(error) => {
-                eprintln!("keepalite: cannot go to the background: {error}");
+                let _ = writeln!(
+                    io::stderr(),
+                    "keepalite: cannot go to the background: {error}"
+                );
                 return Exit::Fatal;
             }
         }

@@ -8,6 +8,7 @@ pub mod arp;
 mod checksum;
 pub mod ip;
 pub mod ndisc;
+pub mod smtp;
 pub mod vrrp;
 
 pub use checksum::Checksum;

@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod announcer;
+pub mod debouncer;
 pub mod drive;
 pub mod firewall;
 pub mod links;

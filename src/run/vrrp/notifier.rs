@@ -1,14 +1,16 @@
 //! Telling scripts and FIFOs what has become of a virtual router, in keepalived's words and order: the script of the state,
-//! the script of all states, the FIFOs.
+//! the script of all states, the FIFOs, a mail.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use smol::Task;
+use smol::{Task, future};
 
 use crate::model::{self, Command, Global, Notify, User};
 use crate::name::Priority;
 use crate::run::fifo::{self, Fifo};
+use crate::run::mailer::Mailer;
 use crate::run::scripts::{Job, Runner};
 use crate::vrrp::{Group, GroupId, Id, Instance, State, Told};
 
@@ -20,12 +22,19 @@ pub struct Notifier {
     runner: Runner<Queue>,
     /// `notify_fifo` and `vrrp_notify_fifo`.
     lines: [Outlet; 2],
+    mailer: Mailer,
+    /// What the last mail about each told, so that none tells it again.
+    mailed: BTreeMap<Queue, Told>,
+    /// `smtp_alert_vrrp`, or `smtp_alert`.
+    alert: bool,
+    /// False with `no_email_faults`.
+    mail_faults: bool,
     /// `vrrp_notify_priority_changes`.
     priority_changes: bool,
 }
 
 /// Whose scripts run one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Queue {
     Instance(Id),
     Group(GroupId),
@@ -54,6 +63,10 @@ impl Notifier {
         let mut notifier = Self {
             runner: Runner::new(global.script_user),
             lines: Default::default(),
+            mailer: Mailer::new(global),
+            mailed: BTreeMap::new(),
+            alert: false,
+            mail_faults: true,
             priority_changes: false,
         };
         notifier.reload(global);
@@ -67,6 +80,16 @@ impl Notifier {
         let [all, vrrp] = &mut self.lines;
         all.update(&global.fifo, global.script_user);
         vrrp.update(&global.vrrp_fifo, global.script_user);
+        self.mailer.reload(global);
+        self.alert = global
+            .mail
+            .alert_vrrp
+            .or(global.mail.alert)
+            .unwrap_or(false);
+        self.mail_faults = global.mail.faults;
+        // A reload numbers the groups anew.
+        self.mailed
+            .retain(|about, _| matches!(about, Queue::Instance(_)));
     }
 
     /// Tells what a virtual router has become.
@@ -145,6 +168,39 @@ impl Notifier {
             let line = format!("{kind} \"{name}\" {state} {priority}\n");
             open.for_each(|fifo| fifo.write(&line));
         }
+        self.mail(queue, subject, told);
+    }
+
+    /// Writes to the people, if they want to know.
+    fn mail(&mut self, queue: Queue, subject: &Subject<'_>, told: Told) {
+        let what = match told {
+            Told::Master => "Entering MASTER state",
+            Told::Backup => "Entering BACKUP state",
+            Told::Fault if self.mail_faults => "Entering FAULT state",
+            Told::Stop => "Stopping",
+            Told::Deleted => {
+                self.mailed.remove(&queue);
+                return;
+            }
+            Told::Fault | Told::LowerPriority | Told::PriorityChanged => return,
+        };
+        let Subject { kind, name, notify } = *subject;
+        if !notify.mail.unwrap_or(self.alert)
+            || !self.mailer.is_on()
+            || self.mailed.insert(queue, told) == Some(told)
+        {
+            return;
+        }
+        let whole = kind == "GROUP";
+        let (kind, text) = match (whole, told) {
+            (false, Told::Master) => ("Instance", "It now has the virtual addresses."),
+            (false, _) => ("Instance", "It no longer has the virtual addresses."),
+            (true, Told::Master) => ("Group", "All its instances are in MASTER state."),
+            (true, Told::Backup) => ("Group", "All its instances are in BACKUP state."),
+            (true, _) => ("Group", "None of its instances is in MASTER state."),
+        };
+        self.mailer
+            .send(format!("VRRP {kind} {name} - {what}"), text);
     }
 
     fn run(
@@ -166,10 +222,15 @@ impl Notifier {
         );
     }
 
-    /// Waits until all scripts have ended, for a second at the most.
+    /// Waits until all scripts have ended and all mails are sent, for a second at the most.
     pub async fn farewell(&mut self) {
-        if !self.runner.settle(FAREWELL).await {
+        let scripts = self.runner.settle(FAREWELL);
+        let (scripts, mails) = future::zip(scripts, self.mailer.settle(FAREWELL)).await;
+        if !scripts {
             log::warn!("not waiting any longer for scripts that still run");
+        }
+        if !mails {
+            log::warn!("not waiting any longer for mails that are not sent yet");
         }
     }
 }

@@ -12,6 +12,7 @@ use std::io;
 
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
+use super::debouncer::Debouncer;
 use super::firewall::{self, Firewall};
 use super::links::Links;
 use super::notifier::Notifier;
@@ -63,6 +64,7 @@ pub struct Router {
     engine: Engine,
     world: World,
     links: Links,
+    debouncer: Debouncer,
     firewall: Firewall,
     netlink: Netlink,
     monitor: Source<Monitor>,
@@ -117,6 +119,7 @@ impl Router {
         let mut router = Self {
             firewall: Firewall::new(&model.global),
             links,
+            debouncer: Debouncer::new(model.global.link_delays.clone()),
             engine: Engine::new(model, now()),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
@@ -250,6 +253,7 @@ impl Router {
             self.sockets.deadline(),
             self.patience.deadline(),
             self.links.deadline(),
+            self.debouncer.deadline(),
             at_once,
         ];
         later.into_iter().flatten().min()
@@ -275,6 +279,8 @@ impl Router {
         if retry.into_iter().flatten().any(|at| at <= now) {
             self.sockets.retrying();
             self.links.retrying();
+            self.look_around();
+        } else if self.debouncer.deadline().is_some_and(|at| at <= now) {
             self.look_around();
         }
         self.announcer.send(now);
@@ -382,6 +388,11 @@ impl Router {
         for name in &names {
             let virtual_ones = self.desired.virtual_ones();
             let mut interface = self.links.interface(name, &self.world, virtual_ones);
+            if interface.index.is_some() {
+                let parent = self.links.parent(name, &self.world);
+                let configured = parent.map_or(name, |parent| &parent.name);
+                interface.up = self.debouncer.settle(name, configured, interface.up, now);
+            }
             if let Some(index) = interface.index.filter(|_| interface.up) {
                 // Without a socket it would hear nobody, and take over from a living master.
                 let parent = self.links.parent(name, &self.world).map(|link| link.index);
@@ -392,6 +403,10 @@ impl Router {
             }
             self.happened(Event::Interface(interface), now);
         }
+        let world = &self.world;
+        // An interface that is deleted is no longer one that may come back in time.
+        self.debouncer
+            .keep(|name| names.contains(name) && world.link_named(name).is_some());
         self.tell_sources(now);
         let world = &self.world;
         self.sockets.keep(|index| {
@@ -714,6 +729,7 @@ impl Router {
     pub fn reload(&mut self, model: &mut Model) {
         self.links.settle(model, &self.world, &mut self.netlink);
         self.firewall.reload(&model.global);
+        self.debouncer.reload(model.global.link_delays.clone());
         let mut actions = core::mem::take(&mut self.actions);
         self.engine.reload(model, now(), &mut actions);
         self.carry_out(&mut actions);
