@@ -17,7 +17,7 @@ use lab::{Capture, Daemon, Host, Lab, Program, SOON, Seen, with_namespaces};
 struct Example {
     /// Below `config-examples/`: the file of the first router, and of the second; of the same name if they share it.
     files: [&'static str; 2],
-    /// Interfaces, with the addresses of the two routers in between: `192.168.1.` and its prefix length.
+    /// Interfaces and their networks of 24 bits, in which the routers are .2 and .3.
     links: &'static [(&'static str, &'static str)],
     /// Virtual addresses that the first router serves while both live, and that the second one does.
     served: [&'static [&'static str]; 2],
