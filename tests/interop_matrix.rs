@@ -332,7 +332,7 @@ impl Role {
         }
         // At the latest by the second announcement, of `garp_master_delay`: keepalived as the one that gives way answers the first,
         // which draws the traffic to itself where no advert follows from the virtual MAC.
-        if !(0..2).any(|_| client.is_answered_by(address)) {
+        if !(0..12).any(|_| client.is_answered_by(address)) {
             return Err(format!("{host} does not answer at {address}"));
         }
         same(
