@@ -127,6 +127,16 @@ impl core::fmt::Display for Summary<'_> {
             .sum();
         let addresses = Count(addresses, "address");
         write!(f, "{}: {instances} with {addresses}", options.use_file)?;
+        let services = &model.lvs.servers;
+        if !services.is_empty() {
+            let pools = services.iter().flat_map(|service| &service.real);
+            let checkers = Count(pools.map(|server| server.checkers.len()).sum(), "checker");
+            let services = Count(services.len(), "virtual server");
+            write!(
+                f,
+                ", {services} with {checkers} that this version does not run yet"
+            )?;
+        }
         let (errors, warnings) = (
             Count(diags.errors(), "error"),
             Count(diags.warnings(), "warning"),
