@@ -14,13 +14,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["name", "time"]),
     ("config", &["error", "model", "name", "time"]),
     ("vrrp", &["model", "name", "time", "wire"]),
+    (
+        "console",
+        &["model", "name", "time", "track", "vrrp", "wire"],
+    ),
     ("track", &["model", "name", "time"]),
     ("io", &["error", "name", "time", "wire"]),
     ("argv", &[]),
     (
         "run",
         &[
-            "config", "error", "io", "model", "name", "time", "track", "vrrp", "wire",
+            "config", "console", "error", "io", "model", "name", "time", "track", "vrrp", "wire",
         ],
     ),
     ("cli", &["argv", "config", "error", "name", "run"]),
@@ -45,12 +49,15 @@ const WORLDLY: &[&str] = &[
 ];
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
-const UNWORLDLY: &[&str] = &["config", "model", "wire", "vrrp", "track", "name", "time"];
+const UNWORLDLY: &[&str] = &[
+    "config", "console", "model", "wire", "vrrp", "track", "name", "time",
+];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.
 const DOORS: &[&str] = &[
     "lib.rs",
     "config/keys.rs",
+    "console/mod.rs",
     "run/mod.rs",
     "run/supervise.rs",
     "io/mod.rs",

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::rc::Rc;
 
 use log::LevelFilter;
 use rustix::process::umask;
@@ -14,13 +15,15 @@ use crate::io::sys;
 use crate::model::{Global, Lvs, Model, Statics};
 
 pub mod child;
+pub mod command;
 pub mod configuration;
+pub mod control;
 pub mod daemonize;
 pub mod errand;
 pub mod fifo;
-pub mod json;
 pub mod logger;
 pub mod lookup;
+pub mod mailbox;
 pub mod mailer;
 pub mod options;
 pub mod pidfile;
@@ -31,7 +34,8 @@ pub mod supervise;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;
 
-use configuration::Reader;
+use configuration::{Origin, Reader};
+use control::{Desk, Door, Inbox, Line};
 use daemonize::{Launch, Side};
 use options::Options;
 use pidfile::{PidFile, Running};
@@ -103,6 +107,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         launch.succeed();
     }
     settle_console(options);
+    let (_door, desk) = open_door(options, global);
     let user = global.script_user;
     let mut farewell = global.shutdown.clone();
     let mut stopped = false;
@@ -114,23 +119,32 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         Exit::Ok
     } else if options.single {
         enter_namespace(options, global)?;
-        let taken = |model: &Model| farewell.clone_from(&model.global.shutdown);
+        let inbox = Inbox::default();
+        let line = Rc::new(Line::Here(inbox.clone()));
+        desk.lines.borrow_mut().push((Role::Vrrp, line));
+        let origin = Origin {
+            options,
+            reader: Reader::First,
+            taken: &mut |model| farewell.clone_from(&model.global.shutdown),
+        };
         wait(serve(
             Role::Vrrp,
-            options,
             loaded.into_model(),
             signals,
-            taken,
+            origin,
+            inbox,
         ))
     } else {
         drop(loaded);
         let reload = || {
             let loaded = configuration::reload(options, Reader::First)?;
             farewell.clone_from(&loaded.model.global.shutdown);
-            Some(self::wanted(&loaded.model, options))
+            Ok(self::wanted(&loaded.model, options))
         };
         let respawn = !options.dont_respawn;
-        wait(supervise::supervise(signals, wanted, respawn, reload))
+        wait(supervise::supervise(
+            signals, wanted, respawn, &desk, reload,
+        ))
     };
     if let Some(hook) = &farewell {
         let errand = errand::run("shutdown_script", hook, user, signals);
@@ -151,40 +165,46 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     let path = pidfile::path(Some(role), options, &loaded.model.global);
     let _pid_file = take_pid_file(&path)?;
     enter_namespace(options, &loaded.model.global)?;
-    Ok(wait(serve(
-        role,
+    let inbox = Inbox::default();
+    control::line::listen_to_parent(inbox.clone());
+    let origin = Origin {
         options,
-        loaded.into_model(),
-        signals,
-        |_| {},
-    )))
+        reader: Reader::Child,
+        taken: &mut |_| {},
+    };
+    let model = loaded.into_model();
+    Ok(wait(serve(role, model, signals, origin, inbox)))
 }
 
-/// Does what a role is there for until a signal stops it. `taken` hears of each configuration that a reload has taken up.
+/// Opens the control socket, and the desk behind it. Without the socket all else goes on.
+fn open_door(options: &Options, global: &Global) -> (Option<Door>, Desk) {
+    let inbox = Inbox::default();
+    let door = control::path(options, global).and_then(|path| {
+        let door = Door::open(&path, inbox.clone());
+        door.map_err(|error| {
+            log::warn!(
+                "cannot open the control socket {}: {error}; going on without it",
+                path.display()
+            );
+        })
+        .ok()
+    });
+    (door, Desk::open(inbox, options))
+}
+
+/// Does what a role is there for until a signal stops it, and answers what comes into `inbox`.
 async fn serve(
     role: Role,
-    options: &Options,
     model: Box<Model>,
     signals: &mut Signals,
-    mut taken: impl FnMut(&Model),
+    origin: Origin<'_>,
+    inbox: Inbox,
 ) -> Exit {
     match role {
         #[cfg(feature = "vrrp")]
-        Role::Vrrp => {
-            let reader = if options.single {
-                Reader::First
-            } else {
-                Reader::Child
-            };
-            let again = || {
-                let model = configuration::reload(options, reader)?.into_model();
-                taken(&model);
-                Some(model)
-            };
-            vrrp::drive(model, signals, options.dont_release_vrrp, again).await
-        }
+        Role::Vrrp => vrrp::drive(model, signals, origin, inbox).await,
         _ => {
-            let _ = (options, model, signals, &mut taken);
+            let _ = (model, signals, origin, inbox);
             log::error!("{role} is not in this build");
             Exit::Fatal
         }

@@ -7,21 +7,24 @@ use std::io;
 
 use smol::future;
 
-use super::report::{Clock, Report};
+use super::desk;
+use super::report::{Report, clock};
 use super::router::Router;
 use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
+use crate::run::configuration::Origin;
+use crate::run::control::Inbox;
 use crate::run::reactor::{now, sleep_until};
 use crate::run::signal::{Signal, Signals};
 
-/// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
-/// `None` after having said why not. With `keep`, addresses stay where they are at the end.
+/// Runs the virtual routers of a configuration until a signal stops it, and answers what comes into `inbox`. A reload comes
+/// from `origin`.
 pub async fn drive(
     mut model: Box<Model>,
     signals: &mut Signals,
-    keep: bool,
-    mut reload: impl FnMut() -> Option<Box<Model>>,
+    mut origin: Origin<'_>,
+    inbox: Inbox,
 ) -> Exit {
     let started = Router::start(&mut model);
     drop(model);
@@ -36,7 +39,7 @@ pub async fn drive(
     };
     let mut buffer = [0; advert::BUFFER];
     let exit = loop {
-        let observed = match happening(&router, signals.next()).await {
+        let observed = match happening(&router, &inbox, signals.next()).await {
             Ok(Happening::Due) => {
                 router.tick(&mut buffer);
                 Ok(())
@@ -50,9 +53,16 @@ pub async fn drive(
                 router.learn();
                 Ok(())
             }
+            Ok(Happening::Asked) => {
+                if let Some(call) = inbox.take() {
+                    let part = desk::answer(&mut router, &call.request, &mut origin);
+                    call.reply(part);
+                }
+                Ok(())
+            }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
-                if let Some(mut model) = reload() {
+                if let Ok(mut model) = origin.again() {
                     router.reload(&mut model);
                 }
                 Ok(())
@@ -68,7 +78,7 @@ pub async fn drive(
             break Exit::Internal;
         }
     };
-    router.stop(keep);
+    router.stop(origin.options.dont_release_vrrp);
     // The end of a script is a signal too.
     let deaf = async {
         while signals.next().await.is_ok() {}
@@ -86,7 +96,7 @@ fn report(router: &mut Router, signal: Signal) {
         Signal::Stats | Signal::StatsClear => Report::Stats,
         Signal::Stop | Signal::Reload => return,
     };
-    if let Err(error) = report.write(router.engine(), router.global(), Clock::read(now())) {
+    if let Err(error) = report.write(router.engine(), router.global(), clock(now())) {
         let path = report.path(router.global());
         log::error!("cannot write {}: {error}", path.display());
     }
@@ -106,6 +116,8 @@ enum Happening<S> {
     Change,
     /// Something that is tracked has changed.
     Finding,
+    /// Somebody asks how it is.
+    Asked,
     /// Somebody sent a signal.
     Signal(S),
 }
@@ -114,6 +126,7 @@ enum Happening<S> {
 /// spoke meanwhile.
 async fn happening<S>(
     router: &Router,
+    inbox: &Inbox,
     signal: impl Future<Output = S>,
 ) -> io::Result<Happening<S>> {
     if router.is_busy() {
@@ -131,10 +144,10 @@ async fn happening<S>(
         if router.trackers().poll_news(context).is_ready() {
             return Poll::Ready(Ok(Happening::Finding));
         }
-        match due.as_mut().as_pin_mut().map(|due| due.poll(context)) {
-            Some(Poll::Ready(())) => Poll::Ready(Ok(Happening::Due)),
-            _ => Poll::Pending,
+        if let Some(Poll::Ready(())) = due.as_mut().as_pin_mut().map(|due| due.poll(context)) {
+            return Poll::Ready(Ok(Happening::Due));
         }
+        inbox.poll_filled(context).map(|()| Ok(Happening::Asked))
     });
     future::or(async { Ok(Happening::Signal(signal.await)) }, thing).await
 }

@@ -22,6 +22,7 @@ use super::reconcile::{self, Step, Wanted};
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
+use crate::console::vrrp::Events;
 use crate::error::Chain;
 use crate::io::error::{Failed, NetError};
 use crate::io::frame::FrameSocket;
@@ -80,6 +81,7 @@ pub struct Router {
     /// When the last advert was read.
     heard_at: Instant,
     work: VecDeque<Work>,
+    events: Events,
     actions: Vec<Action>,
     changes: Vec<Change>,
 }
@@ -131,6 +133,7 @@ impl Router {
             patience: Patience::default(),
             heard_at: Instant(0),
             work: VecDeque::new(),
+            events: Events::default(),
             actions: Vec::new(),
             changes: Vec::new(),
             global: model.global.clone(),
@@ -241,6 +244,12 @@ impl Router {
     #[must_use]
     pub const fn trackers(&self) -> &Trackers {
         &self.trackers
+    }
+
+    /// What has happened lately.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
     }
 
     /// When [`Self::tick`] has something to do: at once while there is work.
@@ -537,6 +546,7 @@ impl Router {
                     self.work.push_back(Work::NotifyGroup { group, state });
                 }
                 Action::Say { id, note } => {
+                    self.events.push(now(), id, note);
                     if let Some(instance) = self.engine.get(id) {
                         log::log!(note.level(), "({}) {note}", instance.config().name);
                     }

@@ -189,7 +189,7 @@ fn look(files: &mut [WatchedFile], news: &News) {
         }
         file.value = Some(value);
         file.changed = Some(now());
-        news.post(Finding {
+        news.put(Finding {
             kind: TrackerKind::File,
             name: Rc::clone(&file.name),
             reading: Reading::Value(value),

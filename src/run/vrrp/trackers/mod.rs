@@ -3,12 +3,12 @@
 //!
 //! Only what a virtual router or a group tracks is watched. Whatever a reload does not change goes on and does not notice.
 
-use core::cell::{Ref, RefCell};
-use core::task::{Context, Poll, Waker};
-use std::collections::VecDeque;
+use core::cell::Ref;
+use core::task::{Context, Poll};
 use std::rc::Rc;
 
 use crate::model::{Model, Tracking, Weight};
+use crate::run::mailbox::Mailbox;
 use crate::vrrp::{Reading, TrackerKind};
 
 mod file;
@@ -42,27 +42,7 @@ pub struct Finding {
 }
 
 /// Where findings wait for the router.
-#[derive(Clone, Default)]
-struct News(Rc<RefCell<Mailbox>>);
-
-#[derive(Default)]
-struct Mailbox {
-    waiting: VecDeque<Finding>,
-    waker: Option<Waker>,
-}
-
-impl News {
-    fn post(&self, finding: Finding) {
-        let waker = {
-            let mut mailbox = self.0.borrow_mut();
-            mailbox.waiting.push_back(finding);
-            mailbox.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
+type News = Mailbox<Finding>;
 
 impl Trackers {
     /// Starts to watch what a configuration tracks.
@@ -108,21 +88,13 @@ impl Trackers {
 
     /// Whether something has been found out.
     pub fn poll_news(&self, context: &Context<'_>) -> Poll<()> {
-        let mut mailbox = self.news.0.borrow_mut();
-        if !mailbox.waiting.is_empty() {
-            return Poll::Ready(());
-        }
-        match &mut mailbox.waker {
-            Some(old) => old.clone_from(context.waker()),
-            none => *none = Some(context.waker().clone()),
-        }
-        Poll::Pending
+        self.news.poll_filled(context)
     }
 
     /// What has been found out first of what has not been taken yet.
     #[must_use]
     pub fn take(&self) -> Option<Finding> {
-        self.news.0.borrow_mut().waiting.pop_front()
+        self.news.take()
     }
 
     /// The scripts, to look at: what their last run was, and when they changed.
