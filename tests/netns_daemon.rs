@@ -4,7 +4,7 @@
 mod lab;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use keepalite::io::sys;
 use lab::{
-    Capture, Daemon, Dump, Frame, Host, Json, Lab, Program, SOON, Seen, Watch, kill, wait_until,
-    with_namespaces,
+    Capture, Daemon, Dump, Frame, Host, Json, Lab, Program, SOON, Seen, Watch, has_keepalived,
+    kill, wait_until, with_namespaces,
 };
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 
@@ -76,22 +76,6 @@ fn longest_gap(frames: &[Frame], host: &str, vrid: u8) -> Duration {
     assert!(times.len() > 1, "{} adverts have no gap", times.len());
     let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
     gaps.max().unwrap_or_default()
-}
-
-fn has_keepalived() -> bool {
-    if Program::Keepalived.path().exists() {
-        return true;
-    }
-    let required = std::env::var_os("NETNS").is_some_and(|v| v == "require");
-    assert!(!required, "keepalived is not installed, but NETNS=require");
-    // Not through the harness, which would swallow it.
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("main");
-    let _ = writeln!(
-        io::stderr(),
-        "SKIPPED {name}: keepalived is not installed, nothing to compare with"
-    );
-    false
 }
 
 /// Runs a story with keepalived and with keepalite, and holds what they give against one another.

@@ -1,7 +1,7 @@
 //! The engine's behaviour, a file per rule in tests/scenario: what happens to it, and what it does.
 //!
 //! A file begins with the configuration: `key value` lines as [`made::set`] knows them, after `instance NAME` where there
-//! are several, and `group NAME MEMBER…`, `script NAME`, `file NAME`, `process NAME`. Then come steps. A line with `>` is what happens, at a made-up time in seconds; lines with `<` are what the
+//! are several, and `group NAME MEMBER…`, `track_group NAME MEMBER…`, `script NAME`, `file NAME`, `process NAME`. Then come steps. A line with `>` is what happens, at a made-up time in seconds; lines with `<` are what the
 //! engine does on its way there and in answer, and how it stands afterwards. The engine is woken exactly when it asks to be.
 //!
 //! ```text
@@ -11,7 +11,7 @@
 //! > 2 bytes from 10.0.0.2 ttl 255 213364…   (hex)
 //! > 3 wait          nothing happens
 //! > 9 oversleep     the process slept: nobody woke the engine until now
-//! > 4 tracked script NAME up        (or: file, process; down; a number)
+//! > 4 tracked script NAME up        (or: file, process, statics; down; a number)
 //! > 5 source 10.0.0.50 gone            (or: here)
 //! > 5 lost NAME     someone took an address of it away
 //! > 9 group NAME MEMBER…
@@ -133,7 +133,10 @@ impl Replay {
             self.model.global.log_unknown_vrids = true;
         } else if let Some(delay) = line.strip_prefix("vrrp_startup_delay ") {
             self.model.global.startup_delay = Duration::from_secs(delay.parse().expect("seconds"));
-        } else if made::tracker(&mut self.model, line) || made::group(&mut self.model, line) {
+        } else if made::tracker(&mut self.model, line)
+            || made::group(&mut self.model, line)
+            || made::track_group(&mut self.model, line)
+        {
             // One of the model's, not of an instance.
         } else if let Some(name) = line.strip_prefix("instance ") {
             self.model.instances.push(made::instance(name));
@@ -242,6 +245,7 @@ impl Replay {
                 Action::Acquire(id) => (Ok(id), "acquire".to_owned()),
                 Action::Release(id) => (Ok(id), "release".to_owned()),
                 Action::Announce { id, repeat } => (Ok(id), format!("announce {repeat} times")),
+                Action::AnnounceElsewhere(id) => (Ok(id), "announce elsewhere".to_owned()),
                 Action::AnnounceSource(id) => (Ok(id), "announce its source".to_owned()),
                 Action::Notify {
                     id,
@@ -339,6 +343,7 @@ impl Replay {
             kind: match kind {
                 "script" => TrackerKind::Script,
                 "file" => TrackerKind::File,
+                "statics" => TrackerKind::Statics,
                 _ => TrackerKind::Process,
             },
             name,

@@ -269,10 +269,10 @@ const VRRP: Rows = &[
     key("vrrp_min_garp", Any, Obeyed, |d, a| {
         d.min_garp = a.switch().unwrap_or(false)
     }),
-    key("vrrp_garp_extra_if", Value, NotYet, |d, a| {
+    key("vrrp_garp_extra_if", Value, Obeyed, |d, a| {
         d.announcing.set_extra(a)
     }),
-    key("vrrp_vmac_garp_intvl", Value, NotYet, |d, a| {
+    key("vrrp_vmac_garp_intvl", Value, Obeyed, |d, a| {
         d.announcing.set_extra(a)
     }),
     key("vrrp_down_timer_adverts", Value, Obeyed, |d, a| {

@@ -6,6 +6,7 @@ use super::diag::{Diags, Span};
 use super::script::{Scripts, Users};
 use super::tree::Block;
 use super::value::Args;
+use super::vrrp::At;
 
 /// What this build does about a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,6 +252,8 @@ pub(super) struct Context {
     homes: Vec<Row>,
     /// What the next rule without a preference gets.
     preference: u32,
+    /// The `track_group`s that static entries name.
+    pub(super) track_groups: Vec<At<String>>,
 }
 
 impl Context {
@@ -263,6 +266,7 @@ impl Context {
             told: BTreeSet::new(),
             homes: table(),
             preference: FIRST_PREFERENCE,
+            track_groups: Vec::new(),
         }
     }
 

@@ -160,17 +160,19 @@ const RULE_WORDS: [&str; 30] = [
     "track_group",
 ];
 
-pub(super) fn routes(blocks: &[Block<'_>], context: &mut Context) -> Vec<Route> {
+/// Static ones may name a `track_group`.
+pub(super) fn routes(blocks: &[Block<'_>], statics: bool, context: &mut Context) -> Vec<Route> {
     blocks
         .iter()
-        .filter_map(|block| route(block, context))
+        .filter_map(|block| route(block, statics, context))
         .collect()
 }
 
-pub(super) fn rules(blocks: &[Block<'_>], context: &mut Context) -> Vec<Rule> {
+/// The same for rules.
+pub(super) fn rules(blocks: &[Block<'_>], statics: bool, context: &mut Context) -> Vec<Rule> {
     blocks
         .iter()
-        .filter_map(|block| rule(block, context))
+        .filter_map(|block| rule(block, statics, context))
         .collect()
 }
 
@@ -179,7 +181,7 @@ fn words(block: &Block<'_>) -> Vec<String> {
 }
 
 /// A route, unless its line is wrong: half a route would lead packets astray.
-fn route(block: &Block<'_>, context: &mut Context) -> Option<Route> {
+fn route(block: &Block<'_>, statics: bool, context: &mut Context) -> Option<Route> {
     let before = context.diags.errors();
     let mut route = Route {
         words: words(block),
@@ -240,7 +242,8 @@ fn route(block: &Block<'_>, context: &mut Context) -> Option<Route> {
             // Where the kernel puts a route that nothing is said about.
             "add" | "prepend" => {}
             "no_track" => route.tracked = false,
-            "track_group" => route.group = a.text("a track_group"),
+            "track_group" if statics => route.group = a.track_group(),
+            "track_group" => not_tracked_by_others(&mut a, word, "route"),
             "to" => {
                 placed = true;
                 destination(&mut a, &mut route);
@@ -354,7 +357,7 @@ fn gateway(a: &mut Args<'_, '_, '_>, family: &mut Option<Family>) -> Option<IpAd
     address(a, family)
 }
 
-fn rule(block: &Block<'_>, context: &mut Context) -> Option<Rule> {
+fn rule(block: &Block<'_>, statics: bool, context: &mut Context) -> Option<Rule> {
     let before = context.diags.errors();
     let mut rule = Rule {
         words: words(block),
@@ -395,7 +398,8 @@ fn rule(block: &Block<'_>, context: &mut Context) -> Option<Rule> {
             }
             "type" => rule.action = a.choice("action", &ACTIONS).unwrap_or_default(),
             "no_track" => rule.tracked = false,
-            "track_group" => rule.group = a.text("a track_group"),
+            "track_group" if statics => rule.group = a.track_group(),
+            "track_group" => not_tracked_by_others(&mut a, word, "rule"),
             text => match ACTIONS.iter().find(|(name, _)| *name == text) {
                 Some((_, action)) => rule.action = *action,
                 None => {
@@ -436,6 +440,12 @@ fn whole(block: &Block<'_>, before: usize, context: &mut Context, what: &str) ->
             .warn(block.at(), format!("the {what} is left out"));
     }
     whole
+}
+
+fn not_tracked_by_others(a: &mut Args<'_, '_, '_>, word: Word<'_>, what: &str) {
+    a.error(word, format!("a {what} of an instance has no track_group"))
+        .hint(format!("only a static {what} has one"));
+    a.skip();
 }
 
 /// A word that is none ends the line: what follows may belong to it.
