@@ -993,3 +993,40 @@ fn each_process_has_one_thread_and_fifty_reloads_leave_neither_descriptors_nor_z
         }
     });
 }
+
+#[test]
+fn a_process_that_runs_late_goes_to_real_time_one_priority_at_a_time() {
+    with_namespaces(|| {
+        let lab = alone();
+        let global = "global_defs {\n max_auto_priority 2\n min_auto_priority_delay 100000\n}\n";
+        let daemon = lab
+            .host("one")
+            .daemon(Program::Keepalite, &format!("{global}{}", plain(100)));
+        daemon.wait_for_words("Entering MASTER STATE");
+        let child = daemon.child().unwrap();
+        // Field 40 of proc(5), counted from behind the name.
+        let priority = || {
+            let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap();
+            let behind = stat.rsplit(") ").next().unwrap();
+            behind.split(' ').nth(37).unwrap().to_owned()
+        };
+        assert_eq!(priority(), "0");
+        for expected in ["1", "2", "2"] {
+            kill("STOP", child);
+            // What makes it late is that time passes.
+            std::thread::sleep(Duration::from_millis(400));
+            kill("CONT", child);
+            let step = |_| std::thread::yield_now();
+            let there = || (priority() == expected).then_some(());
+            wait_until(Instant::now() + SOON, step, there).expect("its priority");
+        }
+        assert_eq!(
+            daemon
+                .process
+                .output()
+                .matches("going to real-time priority")
+                .count(),
+            2
+        );
+    });
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::diag::{Diags, Span};
+use super::names::Names;
 use super::script::{Scripts, Users};
 use super::tree::Block;
 use super::value::Args;
@@ -252,6 +253,8 @@ pub(super) struct Context {
     homes: Vec<Row>,
     /// What the next rule without a preference gets.
     preference: u32,
+    /// Where names of routes and rules are defined.
+    pub(super) names: Names,
     /// The `track_group`s that static entries name.
     pub(super) track_groups: Vec<At<String>>,
 }
@@ -266,6 +269,7 @@ impl Context {
             told: BTreeSet::new(),
             homes: table(),
             preference: FIRST_PREFERENCE,
+            names: Names::default(),
             track_groups: Vec::new(),
         }
     }

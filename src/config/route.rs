@@ -2,7 +2,6 @@
 //! `ip rule`.
 
 use core::net::IpAddr;
-use std::fs;
 
 use super::address::SCOPES;
 use super::keys::Context;
@@ -224,9 +223,11 @@ fn route(block: &Block<'_>, statics: bool, context: &mut Context) -> Option<Rout
             "metric" | "priority" | "preference" => {
                 route.metric = a.number(0..=i64::from(u32::MAX))
             }
-            "scope" => route.scope = named(&mut a, "a scope", &SCOPES),
-            "tos" | "dsfield" => route.tos = a.number(0..=255).unwrap_or_default(),
-            "protocol" | "proto" => route.protocol = named(&mut a, "a protocol", &PROTOCOLS),
+            "scope" => route.scope = named(&mut a, "a scope", &SCOPES, Some("rt_scopes")),
+            "tos" | "dsfield" => route.tos = service(&mut a),
+            "protocol" | "proto" => {
+                route.protocol = named(&mut a, "a protocol", &PROTOCOLS, Some("rt_protos"))
+            }
             "expires" => route.expires = a.number(0..=i64::from(u32::MAX)),
             "features" => {
                 if a.choice("feature", &[("ecn", ())]).is_some() {
@@ -379,16 +380,18 @@ fn rule(block: &Block<'_>, statics: bool, context: &mut Context) -> Option<Rule>
             "fwmark" => rule.mark = mark(&mut a),
             "iif" | "dev" => rule.input = a.interface(),
             "oif" => rule.output = a.interface(),
-            "tos" | "dsfield" => rule.tos = a.number(0..=255).unwrap_or_default(),
+            "tos" | "dsfield" => rule.tos = service(&mut a),
             "realms" => rule.realms = realms(&mut a),
             "suppress_prefixlength" => rule.suppress_prefix = a.number(0..=128),
-            "suppress_ifgroup" => rule.suppress_group = a.number(0..=i64::from(i32::MAX)),
+            "suppress_ifgroup" => rule.suppress_group = group(&mut a),
             "tunnel-id" => rule.tunnel = a.number(0..=i64::MAX),
             "uidrange" => rule.users = range(&mut a, "users"),
             "l3mdev" => rule.l3mdev = true,
-            "protocol" => rule.protocol = named(&mut a, "a protocol", &PROTOCOLS),
+            "protocol" => {
+                rule.protocol = named(&mut a, "a protocol", &PROTOCOLS, Some("rt_protos"))
+            }
             "ipproto" | "ip_proto" => {
-                rule.ip_protocol = named(&mut a, "a protocol above IP", &IP_PROTOCOLS)
+                rule.ip_protocol = named(&mut a, "a protocol above IP", &IP_PROTOCOLS, None)
             }
             "sport" => rule.source_ports = range(&mut a, "ports"),
             "dport" => rule.destination_ports = range(&mut a, "ports"),
@@ -512,20 +515,46 @@ fn target(a: &mut Args<'_, '_, '_>, word: Word<'_>, route: &mut Route) {
     }
 }
 
-/// A name, or a number of one byte.
-fn named(a: &mut Args<'_, '_, '_>, what: &str, names: &[(&str, u8)]) -> Option<u8> {
+/// A name that everybody knows, or that a file of iproute2 defines, or a number of one byte.
+fn named(
+    a: &mut Args<'_, '_, '_>,
+    what: &str,
+    names: &[(&str, u8)],
+    file: Option<&str>,
+) -> Option<u8> {
     let word = a.need(what)?;
-    match names.iter().find(|(name, _)| *name == word.text) {
-        Some((_, number)) => Some(*number),
-        None => a.number_of(word, 0..=255),
+    let known = names.iter().find(|(name, _)| *name == word.text);
+    if let Some((_, number)) = known {
+        return Some(*number);
+    }
+    let defined = file.and_then(|file| a.context.names.number(file, word.text));
+    match defined.map(u8::try_from) {
+        Some(Ok(number)) => Some(number),
+        _ => a.number_of(word, 0..=255),
     }
 }
 
-/// `to` or `from/to`, as numbers.
+/// A group of interfaces.
+fn group(a: &mut Args<'_, '_, '_>) -> Option<u32> {
+    let word = a.need("a group")?;
+    let defined = a.context.names.number("group", word.text);
+    defined.or_else(|| a.number_of(word, 0..=i64::from(i32::MAX)))
+}
+
+/// A type of service.
+fn service(a: &mut Args<'_, '_, '_>) -> u8 {
+    named(a, "a type of service", &[], Some("rt_dsfield")).unwrap_or_default()
+}
+
+/// `to` or `from/to`, as numbers or names.
 fn realms(a: &mut Args<'_, '_, '_>) -> Option<u32> {
     let word = a.need("a realm")?;
     let (from, to) = word.text.split_once('/').unwrap_or(("0", word.text));
-    let number = |text| integer(text).and_then(|n| u16::try_from(n).ok());
+    let names = &a.context.names;
+    let number = |text| match integer(text) {
+        Some(number) => u16::try_from(number).ok(),
+        None => u16::try_from(names.number("rt_realms", text)?).ok(),
+    };
     let found = number(from).zip(number(to));
     if found.is_none() {
         a.error(word, format!("'{}' is no realm", word.text))
@@ -559,27 +588,12 @@ fn table(a: &mut Args<'_, '_, '_>) -> Option<u32> {
         .iter()
         .find(|(name, _)| *name == word.text)
         .map(|(_, id)| *id);
-    let found = known.or_else(|| named_table(word.text));
+    let found = known.or_else(|| a.context.names.number("rt_tables", word.text));
     if found.is_none() {
         a.error(word, format!("there is no table '{}'", word.text))
             .hint("its number does as well");
     }
     found
-}
-
-fn named_table(name: &str) -> Option<u32> {
-    ["/etc/iproute2/rt_tables", "/usr/share/iproute2/rt_tables"]
-        .iter()
-        .find_map(|file| {
-            let text = fs::read_to_string(file).ok()?;
-            text.lines().find_map(|line| {
-                let (id, text) = line.trim().split_once(|c: char| c.is_ascii_whitespace())?;
-                (text.trim() == name)
-                    .then(|| integer(id))
-                    .flatten()
-                    .and_then(|id| u32::try_from(id).ok())
-            })
-        })
 }
 
 /// `N[/mask]`.
