@@ -224,10 +224,9 @@ pub fn set_realtime(priority: Option<u8>) -> io::Result<()> {
         Some(_) => libc::SCHED_RR,
         None => libc::SCHED_OTHER,
     };
-    let parameter = libc::sched_param {
-        sched_priority: priority.map_or(0, i32::from),
-        ..unsafe { mem::zeroed() }
-    };
+    // It has more fields elsewhere. SAFETY: all of them are numbers.
+    let mut parameter: libc::sched_param = unsafe { mem::zeroed() };
+    parameter.sched_priority = priority.map_or(0, i32::from);
     // musl's function of this name does nothing. SAFETY: the pointer is to a parameter of ours.
     check(unsafe {
         libc::syscall(
