@@ -23,6 +23,7 @@ mod receive;
 mod stats;
 mod sync;
 mod track;
+pub mod words;
 
 pub use event::{
     Action, Datagram, Event, GroupId, Id, Interface, Reading, State, Stranger, Told, Tracked,

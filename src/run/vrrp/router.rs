@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::path::Path;
 
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
@@ -19,6 +20,7 @@ use super::notifier::Notifier;
 use super::object::{Key, Object};
 use super::patience::Patience;
 use super::reconcile::{self, Step, Wanted};
+use super::recorder::Recorder;
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
@@ -77,6 +79,8 @@ pub struct Router {
     ours: BTreeMap<Key, Object>,
     /// What did not last: refused by the kernel, or taken away by somebody.
     patience: Patience<Key>,
+    /// Where `--record` has everything written down.
+    recorder: Option<Box<Recorder>>,
     /// When the last advert was read.
     heard_at: Instant,
     work: VecDeque<Work>,
@@ -104,11 +108,15 @@ enum Work {
 }
 
 impl Router {
-    /// Looks at the host, puts right what an earlier run left behind, and starts every virtual router.
+    /// Looks at the host, puts right what an earlier run left behind, and starts every virtual router. What its engine hears
+    /// and does is recorded in a file, if one is given.
     ///
     /// # Errors
-    /// A socket that nothing can be done without.
-    pub fn start(model: &mut Model) -> Result<Self, Box<dyn std::error::Error>> {
+    /// A socket that nothing can be done without, or a recording that cannot be written.
+    pub fn start(
+        model: &mut Model,
+        record: Option<&Path>,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
@@ -116,11 +124,16 @@ impl Router {
         let mut links = Links::default();
         links.adopt(&world);
         links.settle(model, &world, &mut netlink);
+        let began = now();
+        let recorder = record.map(|file| {
+            let begun = Recorder::start(file, model, began).map(Box::new);
+            begun.map_err(|e| format!("cannot write the recording {}: {e}", file.display()))
+        });
         let mut router = Self {
             firewall: Firewall::new(&model.global),
             links,
             debouncer: Debouncer::new(model.global.link_delays.clone()),
-            engine: Engine::new(model, now()),
+            engine: Engine::new(model, began),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
             trackers: Trackers::new(model),
@@ -129,6 +142,7 @@ impl Router {
             monitor: Source::new(monitor),
             ours: BTreeMap::new(),
             patience: Patience::default(),
+            recorder: recorder.transpose()?,
             heard_at: Instant(0),
             work: VecDeque::new(),
             actions: Vec::new(),
@@ -489,6 +503,9 @@ impl Router {
     fn happened(&mut self, event: Event<'_>, now: Instant) {
         let mut actions = core::mem::take(&mut self.actions);
         self.engine.handle(event, now, &mut actions);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.heard(event, now, &self.engine, &actions);
+        }
         self.carry_out(&mut actions);
         self.actions = actions;
     }
@@ -731,7 +748,11 @@ impl Router {
         self.firewall.reload(&model.global);
         self.debouncer.reload(model.global.link_delays.clone());
         let mut actions = core::mem::take(&mut self.actions);
-        self.engine.reload(model, now(), &mut actions);
+        let now = now();
+        self.engine.reload(model, now, &mut actions);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.reloaded(model, now, &self.engine, &actions);
+        }
         self.carry_out(&mut actions);
         self.actions = actions;
         self.desired = Desired::of(model);
