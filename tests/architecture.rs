@@ -18,13 +18,15 @@ const ARROWS: &[(&str, &[&str])] = &[
         "console",
         &["model", "name", "time", "track", "vrrp", "wire"],
     ),
+    ("check", &["model", "name", "time", "track", "wire"]),
     ("track", &["model", "name", "time"]),
     ("io", &["error", "name", "time", "wire"]),
     ("argv", &[]),
     (
         "run",
         &[
-            "config", "console", "error", "io", "model", "name", "time", "track", "vrrp", "wire",
+            "check", "config", "console", "error", "io", "model", "name", "time", "track", "vrrp",
+            "wire",
         ],
     ),
     ("cli", &["argv", "config", "error", "name", "run"]),
@@ -50,12 +52,14 @@ const WORLDLY: &[&str] = &[
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
 const UNWORLDLY: &[&str] = &[
-    "config", "console", "model", "wire", "vrrp", "track", "name", "time",
+    "config", "console", "model", "wire", "vrrp", "check", "track", "name", "time",
 ];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.
 const DOORS: &[&str] = &[
     "lib.rs",
+    "check/mod.rs",
+    "check/proto/mod.rs",
     "config/keys.rs",
     "console/mod.rs",
     "run/mod.rs",

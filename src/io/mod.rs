@@ -6,6 +6,8 @@ pub mod connect;
 pub mod error;
 pub mod frame;
 pub mod inotify;
+#[cfg(feature = "lvs")]
+pub mod ipvs;
 pub mod link;
 pub mod monitor;
 pub mod netlink;

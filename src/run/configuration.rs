@@ -6,7 +6,6 @@ use std::path::Path;
 
 use crate::config::{self, Level, Loaded, OneLine};
 use crate::error::{Chain, Exit};
-use crate::model::Model;
 
 use super::control::{Form, Part};
 use super::options::Options;
@@ -66,28 +65,6 @@ pub fn reload(options: &Options, reader: Reader) -> Result<Loaded, Refused> {
         ),
     }
     whole
-}
-
-/// Where the configuration comes from, for who runs it.
-pub struct Origin<'a> {
-    /// How it is read.
-    pub options: &'a Options,
-    /// How loudly.
-    pub reader: Reader,
-    /// Hears of each configuration that a reload has taken up.
-    pub taken: &'a mut dyn FnMut(&Model),
-}
-
-impl Origin<'_> {
-    /// The configuration to go on with.
-    ///
-    /// # Errors
-    /// As [`reload`].
-    pub fn again(&mut self) -> Result<Box<Model>, Refused> {
-        let model = reload(self.options, self.reader)?.into_model();
-        (self.taken)(&model);
-        Ok(model)
-    }
 }
 
 /// A configuration that is not taken up: its findings, with line and caret.

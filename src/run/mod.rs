@@ -1,5 +1,7 @@
 //! What connects the engines to the kernel and to the people: processes, waiting, signals, files.
 
+use core::time::Duration;
+use std::ffi::CString;
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -9,10 +11,12 @@ use std::rc::Rc;
 use log::LevelFilter;
 use rustix::process::umask;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use smol::Task;
 
+use crate::config::Loaded;
 use crate::error::Exit;
 use crate::io::sys;
-use crate::model::{Global, Lvs, Model, Statics};
+use crate::model::{Command, Global, Lvs, Model, Statics};
 
 pub mod child;
 pub mod command;
@@ -28,17 +32,20 @@ pub mod mailer;
 pub mod options;
 pub mod pidfile;
 pub mod reactor;
+pub mod reload;
+pub mod scheduling;
 pub mod scripts;
 pub mod signal;
 pub mod supervise;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;
 
-use configuration::{Origin, Reader};
+use configuration::{Reader, Refused};
 use control::{Desk, Door, Inbox, Line};
 use daemonize::{Launch, Side};
 use options::Options;
 use pidfile::{PidFile, Running};
+use reload::Mark;
 use signal::Signals;
 use supervise::{Role, Wanted};
 
@@ -109,7 +116,8 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
     settle_console(options);
     let (_door, desk) = open_door(options, global);
     let user = global.script_user;
-    let mut farewell = global.shutdown.clone();
+    let mut standing = Standing::of(options, global);
+    name(None, global);
     let mut stopped = false;
     if let Some(hook) = &global.startup {
         let errand = errand::run("startup_script", hook, user, signals);
@@ -122,23 +130,32 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         let inbox = Inbox::default();
         let line = Rc::new(Line::Here(inbox.clone()));
         desk.lines.borrow_mut().push((Role::Vrrp, line));
-        let origin = Origin {
-            options,
-            reader: Reader::First,
-            taken: &mut |model| farewell.clone_from(&model.global.shutdown),
+        let read = || {
+            standing.mark.set();
+            let loaded = configuration::reload(options, Reader::First);
+            standing.mark.clear();
+            let loaded = loaded?;
+            standing = Standing::of(options, &loaded.model.global);
+            name(None, &loaded.model.global);
+            Ok(loaded)
         };
         wait(serve(
             Role::Vrrp,
+            options,
             loaded.into_model(),
             signals,
-            origin,
             inbox,
+            read,
         ))
     } else {
         drop(loaded);
         let reload = || {
-            let loaded = configuration::reload(options, Reader::First)?;
-            farewell.clone_from(&loaded.model.global.shutdown);
+            standing.mark.set();
+            let loaded = configuration::reload(options, Reader::First).inspect_err(|_| {
+                standing.mark.clear();
+            })?;
+            standing = Standing::of(options, &loaded.model.global);
+            name(None, &loaded.model.global);
             Ok(self::wanted(&loaded.model, options))
         };
         let respawn = !options.dont_respawn;
@@ -146,12 +163,46 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
             signals, wanted, respawn, &desk, reload,
         ))
     };
-    if let Some(hook) = &farewell {
+    if let Some(hook) = &standing.farewell {
         let errand = errand::run("shutdown_script", hook, user, signals);
         let _ = reactor::block_on(errand);
     }
     log::info!("Stopped {NAME}");
     Ok(exit)
+}
+
+/// What the parent keeps of the configuration that is in force.
+struct Standing {
+    /// `shutdown_script`.
+    farewell: Option<(Command, Duration)>,
+    mark: Mark,
+    /// Watches for the time of the next reload.
+    _timetable: Option<Task<()>>,
+}
+
+impl Standing {
+    fn of(options: &Options, global: &Global) -> Self {
+        Self {
+            farewell: global.shutdown.clone(),
+            mark: Mark::of(options, global),
+            _timetable: reload::timetable(global),
+        }
+    }
+}
+
+/// Calls this process by the name that a configuration gives it.
+fn name(role: Option<Role>, global: &Global) {
+    let given = match role {
+        None => &global.names.parent,
+        Some(Role::Vrrp) => &global.names.vrrp,
+        Some(Role::Checkers) => &global.names.checkers,
+    };
+    if let Some(given) = given
+        .as_ref()
+        .and_then(|name| CString::new(name.as_str()).ok())
+    {
+        sys::name_process(&given);
+    }
 }
 
 /// A child of the parent's.
@@ -165,15 +216,25 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     let path = pidfile::path(Some(role), options, &loaded.model.global);
     let _pid_file = take_pid_file(&path)?;
     enter_namespace(options, &loaded.model.global)?;
+    let read = |loaded: &Loaded, mark: &mut Mark| {
+        let roles = wanted(&loaded.model, options).roles;
+        if roles.contains(&role) {
+            mark.has_read(roles.len());
+        }
+        *mark = Mark::of(options, &loaded.model.global);
+        name(Some(role), &loaded.model.global);
+    };
+    let mut mark = Mark::of(options, &loaded.model.global);
+    read(&loaded, &mut mark);
+    let again = || {
+        let loaded = configuration::reload(options, Reader::Child)?;
+        read(&loaded, &mut mark);
+        Ok(loaded)
+    };
     let inbox = Inbox::default();
     control::line::listen_to_parent(inbox.clone());
-    let origin = Origin {
-        options,
-        reader: Reader::Child,
-        taken: &mut |_| {},
-    };
     let model = loaded.into_model();
-    Ok(wait(serve(role, model, signals, origin, inbox)))
+    Ok(wait(serve(role, options, model, signals, inbox, again)))
 }
 
 /// Opens the control socket, and the desk behind it. Without the socket all else goes on.
@@ -192,19 +253,29 @@ fn open_door(options: &Options, global: &Global) -> (Option<Door>, Desk) {
     (door, Desk::open(inbox, options))
 }
 
-/// Does what a role is there for until a signal stops it, and answers what comes into `inbox`.
+/// Does what a role is there for until a signal stops it, and answers what comes into `inbox`. `read` gives the configuration to go
+/// on with at a reload, or what is wrong with it.
 async fn serve(
     role: Role,
+    options: &Options,
     model: Box<Model>,
     signals: &mut Signals,
-    origin: Origin<'_>,
     inbox: Inbox,
+    mut read: impl FnMut() -> Result<Loaded, Refused>,
 ) -> Exit {
+    scheduling::apply(role, &model.global);
     match role {
         #[cfg(feature = "vrrp")]
-        Role::Vrrp => vrrp::drive(model, signals, origin, inbox).await,
+        Role::Vrrp => {
+            let again = || {
+                let model = read()?.into_model();
+                scheduling::apply(role, &model.global);
+                Ok(model)
+            };
+            vrrp::drive(model, signals, options, inbox, again).await
+        }
         _ => {
-            let _ = (model, signals, origin, inbox);
+            let _ = (options, model, signals, inbox, &mut read);
             log::error!("{role} is not in this build");
             Exit::Fatal
         }

@@ -96,6 +96,7 @@ impl Influence<'_> {
             Some(TrackerKind::Script) => Faults::SCRIPT,
             Some(TrackerKind::File) => Faults::FILE,
             Some(TrackerKind::Process) => Faults::PROCESS,
+            Some(TrackerKind::Statics) => Faults::STATICS,
         }
     }
 }
@@ -130,7 +131,12 @@ pub(super) fn influences<'a>(
             .map(move |(name, weight)| interface(name, *weight))
             .chain(others)
     });
-    devices.chain(tracked)
+    let statics = instance.track_groups.iter().map(|group| Influence {
+        kind: Some(TrackerKind::Statics),
+        name: group,
+        bearing: world.trackers.bearing(TrackerKind::Statics, group, None),
+    });
+    devices.chain(tracked).chain(statics)
 }
 
 impl Instance {

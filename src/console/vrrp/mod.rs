@@ -139,6 +139,7 @@ const fn kind_name(kind: Option<TrackerKind>) -> &'static str {
         Some(TrackerKind::Script) => "script",
         Some(TrackerKind::File) => "file",
         Some(TrackerKind::Process) => "process",
+        Some(TrackerKind::Statics) => "statics",
     }
 }
 

@@ -4,21 +4,14 @@ use super::report::clock;
 use super::router::Router;
 use crate::console::paint::Paint;
 use crate::console::vrrp::{Tracker, View, machine, overview, whole};
-use crate::run::configuration::Origin;
 use crate::run::control::{Form, Part, Request, Verb};
 use crate::run::reactor::now;
 
-/// Answers a question; a reload is carried out before.
-pub(super) fn answer(router: &mut Router, request: &Request, origin: &mut Origin<'_>) -> Part {
+/// Answers a question that changes nothing.
+pub(super) fn answer(router: &Router, request: &Request) -> Part {
     match request.verb {
         Verb::Status => status(router, request),
-        Verb::Reload => match origin.again() {
-            Ok(mut model) => {
-                router.reload(&mut model);
-                Part::default()
-            }
-            Err(refused) => refused.part(request.form),
-        },
+        Verb::Reload => Part::default(),
     }
 }
 

@@ -4,6 +4,7 @@ use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 use std::io;
+use std::path::Path;
 
 use smol::future;
 
@@ -13,20 +14,22 @@ use super::router::Router;
 use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
-use crate::run::configuration::Origin;
-use crate::run::control::Inbox;
+use crate::run::configuration::Refused;
+use crate::run::control::{Call, Inbox, Part, Verb};
+use crate::run::options::Options;
 use crate::run::reactor::{now, sleep_until};
 use crate::run::signal::{Signal, Signals};
 
-/// Runs the virtual routers of a configuration until a signal stops it, and answers what comes into `inbox`. A reload comes
-/// from `origin`.
+/// Runs the virtual routers of a configuration until a signal stops it, and answers what comes into `inbox`. `reload` gives the
+/// configuration to go on with, or what is wrong with it.
 pub async fn drive(
     mut model: Box<Model>,
     signals: &mut Signals,
-    mut origin: Origin<'_>,
+    options: &Options,
     inbox: Inbox,
+    mut reload: impl FnMut() -> Result<Box<Model>, Refused>,
 ) -> Exit {
-    let started = Router::start(&mut model);
+    let started = Router::start(&mut model, options.record.as_deref().map(Path::new));
     drop(model);
     // On the heap, as the model was: a future is copied from frame to frame before it stays anywhere, and no page of a stack
     // is ever given back.
@@ -38,7 +41,20 @@ pub async fn drive(
         }
     };
     let mut buffer = [0; advert::BUFFER];
+    let mut reloading = false;
+    let mut waiting: Vec<Call> = Vec::new();
     let exit = loop {
+        if reloading && !router.is_busy() {
+            reloading = false;
+            let done = reload().map(|mut model| router.reload(&mut model));
+            for call in waiting.drain(..) {
+                let part = match &done {
+                    Ok(()) => Part::default(),
+                    Err(refused) => refused.part(call.request.form),
+                };
+                call.reply(part);
+            }
+        }
         let observed = match happening(&router, &inbox, signals.next()).await {
             Ok(Happening::Due) => {
                 router.tick(&mut buffer);
@@ -54,17 +70,22 @@ pub async fn drive(
                 Ok(())
             }
             Ok(Happening::Asked) => {
-                if let Some(call) = inbox.take() {
-                    let part = desk::answer(&mut router, &call.request, &mut origin);
-                    call.reply(part);
+                match inbox.take() {
+                    Some(call) if call.request.verb == Verb::Reload => {
+                        reloading = true;
+                        waiting.push(call);
+                    }
+                    Some(call) => {
+                        let part = desk::answer(&router, &call.request);
+                        call.reply(part);
+                    }
+                    None => {}
                 }
                 Ok(())
             }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
-                if let Ok(mut model) = origin.again() {
-                    router.reload(&mut model);
-                }
+                reloading = true;
                 Ok(())
             }
             Ok(Happening::Signal(Ok(signal))) => {
@@ -78,7 +99,7 @@ pub async fn drive(
             break Exit::Internal;
         }
     };
-    router.stop(origin.options.dont_release_vrrp);
+    router.stop(options.dont_release_vrrp);
     // The end of a script is a signal too.
     let deaf = async {
         while signals.next().await.is_ok() {}
