@@ -6,18 +6,20 @@
 //! - [`model`]: what was asked for, as plain data;
 //! - [`wire`]: bytes ↔ values, for what VRRP puts on the wire; no clock, no sockets;
 //! - [`vrrp`]: the protocol, a pure function of (state, event, now) → actions;
+//! - [`check`]: what is asked of real servers, and what their answers mean, as pure as that;
 //! - [`track`]: what scripts, files and processes that are watched mean, as pure as that;
 //! - [`io`]: the kernel; knows no rule of the protocol, and holds all of the unsafe code (`io::sys`);
 //! - [`run`]: what connects them: reactor, processes, signals, files.
 //!
-//! Arrows never turn back: `main → cli → run → {io, vrrp, track, config}`, `io → wire`, `vrrp → model, wire`, `track → model`,
-//! `config → model`.
+//! Arrows never turn back: `main → cli → run → {io, vrrp, check, track, config}`, `io → wire`, `vrrp → model, wire`,
+//! `check → model, wire`, `track → model`, `config → model`.
 //! The engines, `wire`, `config` and `model` know neither sockets nor clocks, so that the protocol runs on a made-up
 //! clock in tests, thousands of routers at a time. `tests/architecture.rs` holds this.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod argv;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod error;

@@ -14,13 +14,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["name", "time"]),
     ("config", &["error", "model", "name", "time"]),
     ("vrrp", &["model", "name", "time", "wire"]),
+    ("check", &["model", "name", "time", "track", "wire"]),
     ("track", &["model", "name", "time"]),
     ("io", &["error", "name", "time", "wire"]),
     ("argv", &[]),
     (
         "run",
         &[
-            "config", "error", "io", "model", "name", "time", "track", "vrrp", "wire",
+            "check", "config", "error", "io", "model", "name", "time", "track", "vrrp", "wire",
         ],
     ),
     ("cli", &["argv", "config", "error", "name", "run"]),
@@ -45,11 +46,15 @@ const WORLDLY: &[&str] = &[
 ];
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
-const UNWORLDLY: &[&str] = &["config", "model", "wire", "vrrp", "track", "name", "time"];
+const UNWORLDLY: &[&str] = &[
+    "config", "model", "wire", "vrrp", "check", "track", "name", "time",
+];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.
 const DOORS: &[&str] = &[
     "lib.rs",
+    "check/mod.rs",
+    "check/proto/mod.rs",
     "config/keys.rs",
     "run/mod.rs",
     "run/supervise.rs",

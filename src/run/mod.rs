@@ -181,7 +181,8 @@ async fn serve(
                 taken(&model);
                 Some(model)
             };
-            vrrp::drive(model, signals, options.dont_release_vrrp, again).await
+            let record = options.record.as_deref().map(Path::new);
+            vrrp::drive(model, signals, options.dont_release_vrrp, record, again).await
         }
         _ => {
             let _ = (options, model, signals, &mut taken);

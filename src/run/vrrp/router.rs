@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::path::Path;
 
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
@@ -19,6 +20,7 @@ use super::notifier::Notifier;
 use super::object::{Key, Object};
 use super::patience::Patience;
 use super::reconcile::{self, Step, Wanted};
+use super::recorder::Recorder;
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
@@ -77,6 +79,8 @@ pub struct Router {
     ours: BTreeMap<Key, Object>,
     /// What did not last: refused by the kernel, or taken away by somebody.
     patience: Patience<Key>,
+    /// Where `--record` has everything written down.
+    recorder: Option<Box<Recorder>>,
     /// When the last advert was read.
     heard_at: Instant,
     work: VecDeque<Work>,
@@ -104,11 +108,15 @@ enum Work {
 }
 
 impl Router {
-    /// Looks at the host, puts right what an earlier run left behind, and starts every virtual router.
+    /// Looks at the host, puts right what an earlier run left behind, and starts every virtual router. What its engine hears
+    /// and does is recorded in a file, if one is given.
     ///
     /// # Errors
-    /// A socket that nothing can be done without.
-    pub fn start(model: &mut Model) -> Result<Self, Box<dyn std::error::Error>> {
+    /// A socket that nothing can be done without, or a recording that cannot be written.
+    pub fn start(
+        model: &mut Model,
+        record: Option<&Path>,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
@@ -116,11 +124,16 @@ impl Router {
         let mut links = Links::default();
         links.adopt(&world);
         links.settle(model, &world, &mut netlink);
+        let began = now();
+        let recorder = record.map(|file| {
+            let begun = Recorder::start(file, model, began).map(Box::new);
+            begun.map_err(|e| format!("cannot write the recording {}: {e}", file.display()))
+        });
         let mut router = Self {
             firewall: Firewall::new(&model.global),
             links,
             debouncer: Debouncer::new(model.global.link_delays.clone()),
-            engine: Engine::new(model, now()),
+            engine: Engine::new(model, began),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
             trackers: Trackers::new(model),
@@ -129,6 +142,7 @@ impl Router {
             monitor: Source::new(monitor),
             ours: BTreeMap::new(),
             patience: Patience::default(),
+            recorder: recorder.transpose()?,
             heard_at: Instant(0),
             work: VecDeque::new(),
             actions: Vec::new(),
@@ -409,12 +423,9 @@ impl Router {
         self.debouncer
             .keep(|name| names.contains(name) && world.link_named(name).is_some());
         self.tell_sources(now);
-        let world = &self.world;
-        self.sockets.keep(|index| {
-            world
-                .link(index)
-                .is_some_and(|link| names.contains(&link.name))
-        });
+        let (links, world) = (&self.links, &self.world);
+        let parent = |name: &IfName| links.parent(name, world).map(|link| link.index);
+        self.sockets.keep(&self.engine, parent);
     }
 
     /// Brings the virtual MAC interfaces to what is wanted, with the addresses that adverts come from.
@@ -492,6 +503,9 @@ impl Router {
     fn happened(&mut self, event: Event<'_>, now: Instant) {
         let mut actions = core::mem::take(&mut self.actions);
         self.engine.handle(event, now, &mut actions);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.heard(event, now, &self.engine, &actions);
+        }
         self.carry_out(&mut actions);
         self.actions = actions;
     }
@@ -573,6 +587,7 @@ impl Router {
                 }
             }
         }
+        self.engine.forget_removed();
     }
 
     /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
@@ -726,13 +741,18 @@ impl Router {
         self.announcer.send(now);
     }
 
-    /// Carries out another configuration: what did not change does not notice.
+    /// Takes up another configuration: what did not change does not notice. Not while there is work, which speaks of the one before;
+    /// what the change asks for is itself work that [`Self::tick`] goes on with, so that adverts leave in time meanwhile.
     pub fn reload(&mut self, model: &mut Model) {
         self.links.settle(model, &self.world, &mut self.netlink);
         self.firewall.reload(&model.global);
         self.debouncer.reload(model.global.link_delays.clone());
         let mut actions = core::mem::take(&mut self.actions);
-        self.engine.reload(model, now(), &mut actions);
+        let now = now();
+        self.engine.reload(model, now, &mut actions);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.reloaded(model, now, &self.engine, &actions);
+        }
         self.carry_out(&mut actions);
         self.actions = actions;
         self.desired = Desired::of(model);
@@ -743,10 +763,7 @@ impl Router {
         self.listen_to_routes();
         self.look_around();
         self.again();
-        while !self.work.is_empty() {
-            self.work();
-        }
-        self.engine.forget_removed();
+        self.work();
     }
 
     /// Resigns, and takes everything away that is ours unless it is to be kept.
