@@ -10,6 +10,7 @@
 
 use core::cell::{Cell, OnceCell, RefCell};
 use core::future::{Future, poll_fn};
+use core::mem::ManuallyDrop;
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
@@ -91,6 +92,8 @@ pub fn block_on<T>(main: impl Future<Output = T>) -> io::Result<T> {
         loop {
             if woken.0.swap(false, Ordering::Relaxed) {
                 if let Poll::Ready(value) = main.as_mut().poll(&mut context) {
+                    // Tasks that went with it end what they have started.
+                    let _ = (0..1024).all(|_| reactor.executor.try_tick());
                     return Ok(value);
                 }
             }
@@ -114,7 +117,8 @@ impl Wake for Flag {
 }
 
 struct Reactor {
-    executor: LocalExecutor<'static>,
+    /// Never dropped, as that would drop tasks which ask for this reactor while it goes.
+    executor: ManuallyDrop<LocalExecutor<'static>>,
     kernel: OnceCell<Kernel>,
     /// When the last wait ended: what was due then has been woken.
     woken_at: Cell<Instant>,
@@ -126,7 +130,7 @@ struct Reactor {
 impl Reactor {
     const fn new() -> Self {
         Self {
-            executor: LocalExecutor::new(),
+            executor: ManuallyDrop::new(LocalExecutor::new()),
             kernel: OnceCell::new(),
             woken_at: Cell::new(Instant(0)),
             timers: RefCell::new(Timers {

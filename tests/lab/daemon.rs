@@ -123,8 +123,11 @@ impl Daemon {
 
     /// Writes another configuration, without a word to the daemon.
     pub(crate) fn configure(&self, configuration: &str) {
-        let file = self.directory.join("keepalived.conf");
-        std::fs::write(file, configuration).expect("a file of our own");
+        // Never half of it.
+        let [new, file] =
+            ["keepalived.conf.new", "keepalived.conf"].map(|name| self.directory.join(name));
+        let moved = std::fs::write(&new, configuration).and_then(|()| std::fs::rename(new, file));
+        moved.expect("a file of our own");
     }
 
     /// Sends a signal, by its name or number, to the parent.

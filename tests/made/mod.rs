@@ -125,6 +125,9 @@ pub(crate) fn set(instance: &mut Instance, line: &str) {
         "mcast_src_ip" | "unicast_src_ip" => {
             instance.source = Some(value.parse().expect("an address"));
         }
+        "mcast_dst_ip" => {
+            instance.peering = Peering::Multicast(value.parse().expect("a group"));
+        }
         "track_src_ip" => instance.track_source = true,
         "unicast_peer" => instance.peering = unicast(list().map(peer).collect()),
         "unicast_fault_no_peer" => {

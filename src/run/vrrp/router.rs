@@ -425,12 +425,9 @@ impl Router {
         self.debouncer
             .keep(|name| names.contains(name) && world.link_named(name).is_some());
         self.tell_sources(now);
-        let world = &self.world;
-        self.sockets.keep(|index| {
-            world
-                .link(index)
-                .is_some_and(|link| names.contains(&link.name))
-        });
+        let (links, world) = (&self.links, &self.world);
+        let parent = |name: &IfName| links.parent(name, world).map(|link| link.index);
+        self.sockets.keep(&self.engine, parent);
     }
 
     /// Brings the virtual MAC interfaces to what is wanted, with the addresses that adverts come from.
@@ -607,6 +604,7 @@ impl Router {
                 }
             }
         }
+        self.engine.forget_removed();
     }
 
     /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
@@ -783,7 +781,8 @@ impl Router {
         self.announcer.send(now);
     }
 
-    /// Carries out another configuration: what did not change does not notice.
+    /// Takes up another configuration: what did not change does not notice. Not while there is work, which speaks of the one before;
+    /// what the change asks for is itself work that [`Self::tick`] goes on with, so that adverts leave in time meanwhile.
     pub fn reload(&mut self, model: &mut Model) {
         self.links.settle(model, &self.world, &mut self.netlink);
         self.firewall.reload(&model.global);
@@ -804,10 +803,7 @@ impl Router {
         self.listen_to_routes();
         self.look_around();
         self.again();
-        while !self.work.is_empty() {
-            self.work();
-        }
-        self.engine.forget_removed();
+        self.work();
     }
 
     /// Resigns, and takes everything away that is ours unless it is to be kept.
