@@ -320,7 +320,9 @@ const LINK: Rows = &[
     key(
         "use_ipvlan",
         Any,
-        Ignored("an ipvlan has the MAC of the interface under it: the addresses go on that interface instead"),
+        Ignored(
+            "an ipvlan has the MAC of the interface under it: the addresses go on that interface instead",
+        ),
         |d, a| {
             let vmac = vmac(a, true);
             d.vmac = At::new(Some(vmac), a);
