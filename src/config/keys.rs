@@ -1,9 +1,11 @@
 //! The keywords: a table per block, a row per keyword, and how a block is read by its table.
 
 use super::diag::{Diags, Span};
+use super::names::Names;
 use super::script::{Scripts, Users};
 use super::tree::Block;
 use super::value::Args;
+use super::vrrp::At;
 
 use crate::sorted::Set;
 
@@ -279,6 +281,10 @@ pub(super) struct Context {
     homes: Vec<Row>,
     /// What the next rule without a preference gets.
     preference: u32,
+    /// Where names of routes and rules are defined.
+    pub(super) names: Names,
+    /// The `track_group`s that static entries name.
+    pub(super) track_groups: Vec<At<String>>,
 }
 
 impl Context {
@@ -291,6 +297,8 @@ impl Context {
             told: Set::new(),
             homes: table(),
             preference: FIRST_PREFERENCE,
+            names: Names::default(),
+            track_groups: Vec::new(),
         }
     }
 

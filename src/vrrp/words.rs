@@ -35,6 +35,7 @@ impl fmt::Display for Event<'_> {
                     TrackerKind::Script => "script",
                     TrackerKind::File => "file",
                     TrackerKind::Process => "process",
+                    TrackerKind::Statics => "statics",
                 };
                 write!(f, "tracked {kind} {} ", tracked.name)?;
                 match tracked.reading {
@@ -60,6 +61,7 @@ impl fmt::Display for Action {
             Self::Acquire(_) => f.write_str("acquire"),
             Self::Release(_) => f.write_str("release"),
             Self::Announce { repeat, .. } => write!(f, "announce {repeat} times"),
+            Self::AnnounceElsewhere(_) => f.write_str("announce elsewhere"),
             Self::AnnounceSource(_) => f.write_str("announce its source"),
             Self::Notify {
                 state, priority, ..
@@ -87,6 +89,7 @@ impl Engine {
             | Action::Acquire(id)
             | Action::Release(id)
             | Action::Announce { id, .. }
+            | Action::AnnounceElsewhere(id)
             | Action::AnnounceSource(id)
             | Action::Notify { id, .. }
             | Action::Say { id, .. } => self.get(id).map(|instance| &*instance.config().name),

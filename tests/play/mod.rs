@@ -1,8 +1,8 @@
 //! Plays a scenario file: what happens to an engine, and what it does.
 //!
 //! A file begins with the configuration: `key value` lines as [`made::set`] knows them, after `instance NAME` where there
-//! are several, and `group NAME MEMBER…`, `script NAME`, `file NAME`, `process NAME`; or the lines of a configuration file,
-//! each behind a `|`. Then come steps. A line with `>` is what happens, at a made-up time in seconds; lines with `<` are what
+//! are several, and `group NAME MEMBER…`, `track_group NAME MEMBER…`, `script NAME`, `file NAME`, `process NAME`; or the lines
+//! of a configuration file, each behind a `|`. Then come steps. A line with `>` is what happens, at a made-up time in seconds; lines with `<` are what
 //! the engine does on its way there and in answer, and how it stands afterwards. The engine is woken exactly when it asks to
 //! be.
 //!
@@ -13,7 +13,7 @@
 //! > 2 bytes from 10.0.0.2 payload 213364…   (hex; and: to, ttl, on IFACE, header)
 //! > 3 wait          nothing happens
 //! > 9 wake          the engine is woken now, and was not before: the process slept
-//! > 4 tracked script NAME up        (or: file, process; down; a number)
+//! > 4 tracked script NAME up        (or: file, process, statics; down; a number)
 //! > 5 source 10.0.0.50 gone            (or: here)
 //! > 5 lost NAME     someone took an address of it away
 //! > 9 group NAME MEMBER…
@@ -293,6 +293,7 @@ impl Player {
             kind: match kind {
                 "script" => TrackerKind::Script,
                 "file" => TrackerKind::File,
+                "statics" => TrackerKind::Statics,
                 _ => TrackerKind::Process,
             },
             name,
@@ -339,7 +340,10 @@ pub(crate) fn configure(model: &mut Model, recorded: &mut bool, line: &str) {
         model.global.log_unknown_vrids = true;
     } else if let Some(delay) = line.strip_prefix("vrrp_startup_delay ") {
         model.global.startup_delay = Duration::from_secs(delay.parse().expect("seconds"));
-    } else if made::tracker(model, line) || made::group(model, line) {
+    } else if made::tracker(model, line)
+        || made::group(model, line)
+        || made::track_group(model, line)
+    {
         // One of the model's, not of an instance.
     } else if let Some(name) = line.strip_prefix("instance ") {
         model.instances.push(made::instance(name));

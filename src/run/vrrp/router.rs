@@ -34,9 +34,11 @@ use crate::io::sysctl::{self, Scope, Setting};
 use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
-use crate::sorted::Map;
+use crate::sorted::{Map, Set};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told, Tracked};
+use crate::vrrp::{
+    Action, Engine, Event, GroupId, Id, Instance, Reading, Told, Tracked, TrackerKind,
+};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
@@ -492,6 +494,19 @@ impl Router {
         }
     }
 
+    /// Tells the engine what has become of the static addresses, routes and rules that name a `track_group`.
+    fn tell_groups(&mut self) {
+        let now = now();
+        for (name, whole) in self.desired.track_groups(&self.world) {
+            let tracked = Tracked {
+                kind: TrackerKind::Statics,
+                name: &name,
+                reading: if whole { Reading::Up } else { Reading::Down },
+            };
+            self.happened(Event::Tracked(tracked), now);
+        }
+    }
+
     /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
     /// difference is taken of everything.
     fn again(&mut self) {
@@ -531,6 +546,7 @@ impl Router {
                 Action::Announce { id, repeat } => {
                     self.work.push_back(Work::Announce { id, repeat })
                 }
+                Action::AnnounceElsewhere(id) => self.announce_elsewhere(id),
                 Action::AnnounceSource(id) => self.announce_source(id),
                 Action::SayStranger(stranger) => {
                     let link = self.world.link(stranger.ifindex);
@@ -569,6 +585,7 @@ impl Router {
                         self.work.push_front(Work::Reconcile);
                         return;
                     }
+                    self.tell_groups();
                 }
                 Work::LookAround => self.look_around(),
                 Work::Announce { id, repeat } => self.announce(id, repeat),
@@ -719,6 +736,29 @@ impl Router {
             burst
                 .into_iter()
                 .for_each(|burst| self.announcer.push(burst, now));
+        }
+        self.announcer.send(now);
+    }
+
+    /// One address of each interface that hears no adverts: of virtual MACs, or of all if that is asked for.
+    fn announce_elsewhere(&mut self, id: Id) {
+        let Some(instance) = self.engine.get(id) else {
+            return;
+        };
+        let config = instance.config();
+        let silent = |link: &Link| {
+            let asked = config.announcing.extra_everywhere || self.links.contains(link.index);
+            asked && link.name != *config.advert_interface()
+        };
+        let mut told = Set::new();
+        let now = now();
+        for (link, address) in self.desired.places(instance, &self.world) {
+            if silent(link) && told.insert(link.index) {
+                let burst = burst(instance, &self.world, link.index, vec![address.ip], 1);
+                burst
+                    .into_iter()
+                    .for_each(|burst| self.announcer.push(burst, now));
+            }
         }
         self.announcer.send(now);
     }
