@@ -43,7 +43,6 @@ impl<K, V> Map<K, V> {
     }
 
     /// Every key with its value.
-    #[must_use]
     pub fn iter(&self) -> Iter<'_, K, V> {
         self.into_iter()
     }
