@@ -281,6 +281,8 @@ pub(super) struct Context {
     homes: Vec<Row>,
     /// What the next rule without a preference gets.
     preference: u32,
+    /// Where mails are asked for.
+    pub(super) alert: Option<Span>,
     /// Where names of routes and rules are defined.
     pub(super) names: Names,
     /// The `track_group`s that static entries name.
@@ -297,6 +299,7 @@ impl Context {
             told: Set::new(),
             homes: table(),
             preference: FIRST_PREFERENCE,
+            alert: None,
             names: Names::default(),
             track_groups: Vec::new(),
         }
