@@ -9,24 +9,30 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("name", &[]),
+    ("sorted", &[]),
     ("error", &[]),
     ("model", &["name", "time"]),
     ("wire", &["name", "time"]),
-    ("config", &["error", "model", "name", "time"]),
-    ("vrrp", &["model", "name", "time", "wire"]),
+    ("config", &["error", "model", "name", "sorted", "time"]),
+    ("vrrp", &["model", "name", "sorted", "time", "wire"]),
+    (
+        "check",
+        &["model", "name", "sorted", "time", "track", "wire"],
+    ),
     (
         "console",
-        &["model", "name", "time", "track", "vrrp", "wire"],
+        &[
+            "check", "model", "name", "sorted", "time", "track", "vrrp", "wire",
+        ],
     ),
-    ("check", &["model", "name", "time", "track", "wire"]),
     ("track", &["model", "name", "time"]),
-    ("io", &["error", "name", "time", "wire"]),
+    ("io", &["error", "name", "sorted", "time", "wire"]),
     ("argv", &[]),
     (
         "run",
         &[
-            "check", "config", "console", "error", "io", "model", "name", "time", "track", "vrrp",
-            "wire",
+            "check", "config", "console", "error", "io", "model", "name", "sorted", "time",
+            "track", "vrrp", "wire",
         ],
     ),
     ("cli", &["argv", "config", "error", "name", "run"]),
@@ -52,7 +58,7 @@ const WORLDLY: &[&str] = &[
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
 const UNWORLDLY: &[&str] = &[
-    "config", "console", "model", "wire", "vrrp", "check", "track", "name", "time",
+    "config", "console", "model", "wire", "vrrp", "check", "track", "name", "sorted", "time",
 ];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.
