@@ -19,6 +19,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod argv;
+#[cfg(feature = "lvs")]
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -28,7 +29,7 @@ pub mod model;
 pub mod name;
 pub mod run;
 pub mod time;
-#[cfg(feature = "vrrp")]
+#[cfg(any(feature = "vrrp", feature = "lvs"))]
 pub mod track;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;
