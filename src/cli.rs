@@ -135,7 +135,10 @@ fn help(program: &str) -> String {
 }
 
 fn version() -> String {
-    let features = [("vrrp", cfg!(feature = "vrrp"))];
+    let features = [
+        ("vrrp", cfg!(feature = "vrrp")),
+        ("lvs", cfg!(feature = "lvs")),
+    ];
     let mut text = format!("keepalite v{}\n\nFeatures:", env!("CARGO_PKG_VERSION"));
     for (name, present) in features {
         // Writing to a String cannot fail.

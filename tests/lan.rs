@@ -660,6 +660,7 @@ impl Lan {
                 Told::LowerPriority | Told::PriorityChanged => {}
             },
             Action::Announce { .. }
+            | Action::AnnounceElsewhere(_)
             | Action::AnnounceSource(_)
             | Action::NotifyGroup { .. }
             | Action::Say { .. }

@@ -3,14 +3,12 @@
 
 mod lab;
 
-use std::io::{self, Write};
-
 use keepalite::io::netlink::{Batch, Netlink};
 use keepalite::io::route::{self, Route};
 use keepalite::io::rule::{self, Rule};
 use keepalite::io::sys;
 use keepalite::name::{Family, IfName};
-use lab::{Daemon, Host, Lab, Program, SOON, wait_until, with_namespaces};
+use lab::{Daemon, Host, Lab, Program, SOON, has_keepalived, wait_until, with_namespaces};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
@@ -131,20 +129,6 @@ fn master(host: &Host, program: Program, configuration: &str, entries: usize) ->
 
 fn lines(text: &str) -> usize {
     text.lines().filter(|line| !line.trim().is_empty()).count()
-}
-
-fn has_keepalived() -> bool {
-    if Program::Keepalived.path().exists() {
-        return true;
-    }
-    let required = std::env::var_os("NETNS").is_some_and(|v| v == "require");
-    assert!(!required, "keepalived is not installed, but NETNS=require");
-    // Not through the harness, which would swallow it.
-    let _ = writeln!(
-        io::stderr(),
-        "SKIPPED: keepalived is not installed, nothing to compare with"
-    );
-    false
 }
 
 #[test]

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::diag::{Diags, Span};
+use super::names::Names;
 use super::script::{Scripts, Users};
 use super::tree::Block;
 use super::value::Args;
+use super::vrrp::At;
 
 /// What this build does about a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,6 +253,10 @@ pub(super) struct Context {
     homes: Vec<Row>,
     /// What the next rule without a preference gets.
     preference: u32,
+    /// Where names of routes and rules are defined.
+    pub(super) names: Names,
+    /// The `track_group`s that static entries name.
+    pub(super) track_groups: Vec<At<String>>,
 }
 
 impl Context {
@@ -263,6 +269,8 @@ impl Context {
             told: BTreeSet::new(),
             homes: table(),
             preference: FIRST_PREFERENCE,
+            names: Names::default(),
+            track_groups: Vec::new(),
         }
     }
 

@@ -14,6 +14,7 @@ mod glob;
 mod global;
 pub mod keys;
 mod lvs;
+mod names;
 mod pool;
 mod reader;
 mod resolve;

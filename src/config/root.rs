@@ -131,12 +131,13 @@ pub(super) const ROOT: Table<Root> = Table {
         }),
         key("static_routes", Braces, Obeyed, |d, a| {
             d.routes
-                .extend(route::routes(a.block.children(), a.context))
+                .extend(route::routes(a.block.children(), true, a.context))
         }),
         key("static_rules", Braces, Obeyed, |d, a| {
-            d.rules.extend(route::rules(a.block.children(), a.context))
+            d.rules
+                .extend(route::rules(a.block.children(), true, a.context))
         }),
-        key("track_group", Named, NotYet, |d, a| {
+        key("track_group", Named, Obeyed, |d, a| {
             let mut group = TrackGroup {
                 name: a.text("a name").unwrap_or_default(),
                 members: Vec::new(),
@@ -238,7 +239,7 @@ const GARP_GROUP: Table<GarpGroup> = Table {
 
 const TRACK_GROUP: Table<TrackGroup> = Table {
     block: "track_group",
-    keys: &[&[key("group", Braces, NotYet, |d, a| {
+    keys: &[&[key("group", Braces, Obeyed, |d, a| {
         let words = a.block.children().iter().flat_map(|b| b.words.iter());
         d.members.extend(words.map(|w| At {
             value: w.text.to_owned(),

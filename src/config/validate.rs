@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::address::Placed;
 use super::diag::{Diags, Span};
 use super::keys::Context;
 use super::pool;
@@ -12,8 +13,8 @@ use super::vrrp::{At, GroupDraft, InstanceDraft};
 use crate::model::lvs::Check;
 use crate::model::vrrp::Peering;
 use crate::model::{
-    Command, FileTracker, Instance, Model, Notify, ScriptTracker, Statics, SyncGroup, Tracking,
-    User,
+    Address, Command, FileTracker, Global, Instance, Model, Notify, ScriptTracker, Statics,
+    SyncGroup, Tracking, User,
 };
 use crate::name::{Family, IfName};
 
@@ -58,23 +59,18 @@ pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
         &files,
         &mut diags,
     );
-    let statics = statics(
-        root.addresses,
-        &root.track_groups,
-        &root.global.global,
-        &mut diags,
-    );
-    let track_groups = track_groups(root.track_groups, &instances, &mut diags);
+    let mut statics = Statics {
+        addresses: addresses(root.addresses, &root.global.global),
+        routes: root.routes,
+        rules: root.rules,
+        groups: track_groups(root.track_groups, &instances, &mut diags),
+    };
+    without_unknown_groups(&mut statics, context.track_groups, &mut diags);
     let mut lvs = root.global.lvs;
     lvs.servers = pool::servers(root.servers, &lvs.groups, lvs.log_all_failures, &mut diags);
     let mut model = Model {
         global: root.global.global,
-        statics: Statics {
-            addresses: statics,
-            routes: root.routes,
-            rules: root.rules,
-            groups: track_groups,
-        },
+        statics,
         scripts,
         files,
         processes,
@@ -342,31 +338,47 @@ fn track_groups(
     settle.collect()
 }
 
-fn statics(
-    placed: Vec<super::address::Placed>,
-    groups: &[TrackGroup],
-    global: &crate::model::Global,
-    diags: &mut Diags,
-) -> Vec<crate::model::Address> {
+/// Static addresses, each with its interface.
+fn addresses(placed: Vec<Placed>, global: &Global) -> Vec<Address> {
     let default = global
         .default_interface
         .clone()
         .or_else(|| IfName::new("eth0"));
-    let settle = placed.into_iter().map(|(mut address, at)| {
+    let settle = placed.into_iter().map(|(mut address, _)| {
         if address.dev.is_none() {
             address.dev = default.clone();
-        }
-        if let Some(group) = address
-            .group
-            .as_ref()
-            .filter(|g| !groups.iter().any(|t| t.name == **g))
-        {
-            diags.error(at, format!("there is no track_group '{group}'"));
-            address.group = None;
         }
         address
     });
     settle.collect()
+}
+
+/// What names a `track_group` that is not there is tracked by nobody.
+fn without_unknown_groups(statics: &mut Statics, used: Vec<At<String>>, diags: &mut Diags) {
+    let Statics {
+        addresses,
+        routes,
+        rules,
+        groups,
+    } = statics;
+    let names = || groups.iter().map(|group| group.name.as_str());
+    let known = |name: &String| names().any(|known| known == name);
+    for At { value, at } in used.iter().filter(|used| !known(&used.value)) {
+        let near = super::keys::nearest(value, names());
+        let diag = diags.error(*at, format!("there is no track_group '{value}'"));
+        diag.hint = near.map(|(name, _)| format!("did you mean '{name}'?"));
+    }
+    for address in addresses {
+        address.group.take_if(|name| !known(name));
+    }
+    let lines = routes.iter_mut().map(|r| (&mut r.group, &mut r.words));
+    let lines = lines.chain(rules.iter_mut().map(|r| (&mut r.group, &mut r.words)));
+    for (group, words) in lines {
+        if group.take_if(|name| !known(name)).is_some() {
+            let at = words.iter().position(|word| word == "track_group");
+            at.map(|at| words.drain(at..at + 2));
+        }
+    }
 }
 
 /// Takes away what script security refuses and says who runs the rest.

@@ -9,6 +9,7 @@ use super::diag::Diag;
 use super::dump::Seconds;
 use super::keys::Context;
 use super::tree::Block;
+use super::vrrp::At;
 use super::words::Word;
 use crate::model::Weight;
 use crate::name::IfName;
@@ -69,6 +70,17 @@ impl<'b, 'a, 'c> Args<'b, 'a, 'c> {
             self.next += 1;
         }
         found
+    }
+
+    /// The name of a `track_group`, which may be defined later.
+    pub(super) fn track_group(&mut self) -> Option<String> {
+        let word = self.need("a track_group")?;
+        let value = word.text.to_owned();
+        self.context.track_groups.push(At {
+            value: value.clone(),
+            at: word.at,
+        });
+        Some(value)
     }
 
     /// The rest is of no interest.

@@ -188,10 +188,11 @@ const ADDRESSES: Rows = &[
     }),
     key("virtual_routes", Braces, Obeyed, |d, a| {
         d.routes
-            .extend(route::routes(a.block.children(), a.context))
+            .extend(route::routes(a.block.children(), false, a.context))
     }),
     key("virtual_rules", Braces, Obeyed, |d, a| {
-        d.rules.extend(route::rules(a.block.children(), a.context))
+        d.rules
+            .extend(route::rules(a.block.children(), false, a.context))
     }),
     key("promote_secondaries", Any, Obeyed, |d, _| {
         d.promote_secondaries = true
@@ -225,10 +226,10 @@ const GARP: Rows = &[
             .number(0..=i64::from(i32::MAX))
             .or(d.announcing.lower_repeat);
     }),
-    key("garp_extra_if", Value, NotYet, |d, a| {
+    key("garp_extra_if", Value, Obeyed, |d, a| {
         d.announcing.set_extra(a)
     }),
-    key("vmac_garp_intvl", Value, NotYet, |d, a| {
+    key("vmac_garp_intvl", Value, Obeyed, |d, a| {
         d.announcing.set_extra(a)
     }),
 ];

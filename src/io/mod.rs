@@ -6,7 +6,11 @@ pub mod connect;
 pub mod error;
 pub mod frame;
 pub mod inotify;
+#[cfg(feature = "lvs")]
+pub mod ipvs;
 pub mod link;
+#[cfg(feature = "lvs")]
+pub mod module;
 pub mod monitor;
 pub mod netlink;
 pub mod nftables;

@@ -63,3 +63,17 @@ pub struct Statics {
     /// `track_group`: instances that track what names the group.
     pub groups: Vec<TrackGroup>,
 }
+
+impl Statics {
+    /// The groups that something is tracked for.
+    pub fn groups_in_use(&self) -> impl Iterator<Item = &TrackGroup> {
+        self.groups.iter().filter(|group| {
+            let of_group = |tracked: bool, name: &Option<String>| {
+                tracked && name.as_ref() == Some(&group.name)
+            };
+            self.addresses.iter().any(|a| of_group(a.tracked, &a.group))
+                || self.routes.iter().any(|r| of_group(r.tracked, &r.group))
+                || self.rules.iter().any(|r| of_group(r.tracked, &r.group))
+        })
+    }
+}

@@ -144,6 +144,9 @@ pub struct Options {
     /// of keepalived's own processes
     #[argh(option, hidden_help, arg_name = "FD")]
     pub config_fd: Option<String>,
+    /// write down what the virtual routers hear and do, for a test that replays it
+    #[argh(option, hidden_help, arg_name = "FILE")]
+    pub record: Option<String>,
     /// what this process is to the parent that started it
     #[argh(option, hidden_help)]
     pub role: Option<Role>,

@@ -333,7 +333,28 @@ fn system(global: &Global, out: &mut Out) {
     }
     scheduling("vrrp", &global.vrrp_process, out);
     scheduling("checker", &global.checker_process, out);
+    let (auto, default) = (global.auto_priority, Global::default().auto_priority);
+    out.value(
+        "max_auto_priority",
+        Some(auto.most).filter(|most| *most != 0),
+    );
+    let delay = Some(auto.delay).filter(|delay| *delay != default.delay);
+    out.value(
+        "min_auto_priority_delay",
+        delay.map(|delay| delay.as_micros()),
+    );
+    out.word("process_name", global.names.parent.as_ref());
+    out.word("vrrp_process_name", global.names.vrrp.as_ref());
+    out.word("checker_process_name", global.names.checkers.as_ref());
     out.word("reload_check_config", global.reload_log.as_ref());
+    out.word("reload_time_file", global.reload_time.as_ref());
+    out.flag("reload_repeat", global.reload_repeat);
+    match &global.reload_file {
+        Some(None) => out.line("reload_file"),
+        given => out.word("reload_file", given.as_ref().and_then(Option::as_ref)),
+    }
+    out.word("iproute_etc_dir", global.iproute_etc.as_ref());
+    out.word("iproute_usr_dir", global.iproute_usr.as_ref());
 }
 
 fn scheduling(process: &str, scheduling: &Scheduling, out: &mut Out) {

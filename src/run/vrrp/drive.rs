@@ -4,6 +4,7 @@ use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 use std::io;
+use std::path::Path;
 
 use smol::future;
 
@@ -16,14 +17,16 @@ use crate::run::reactor::{now, sleep_until};
 use crate::run::signal::{Signal, Signals};
 
 /// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
-/// `None` after having said why not. With `keep`, addresses stay where they are at the end.
+/// `None` after having said why not. With `keep`, addresses stay where they are at the end; with `record`, what happens is
+/// written down in that file.
 pub async fn drive(
     mut model: Box<Model>,
     signals: &mut Signals,
     keep: bool,
+    record: Option<&Path>,
     mut reload: impl FnMut() -> Option<Box<Model>>,
 ) -> Exit {
-    let started = Router::start(&mut model);
+    let started = Router::start(&mut model, record);
     drop(model);
     // On the heap, as the model was: a future is copied from frame to frame before it stays anywhere, and no page of a stack
     // is ever given back.
@@ -35,7 +38,14 @@ pub async fn drive(
         }
     };
     let mut buffer = [0; advert::BUFFER];
+    let mut reloading = false;
     let exit = loop {
+        if reloading && !router.is_busy() {
+            reloading = false;
+            if let Some(mut model) = reload() {
+                router.reload(&mut model);
+            }
+        }
         let observed = match happening(&router, signals.next()).await {
             Ok(Happening::Due) => {
                 router.tick(&mut buffer);
@@ -52,9 +62,7 @@ pub async fn drive(
             }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
-                if let Some(mut model) = reload() {
-                    router.reload(&mut model);
-                }
+                reloading = true;
                 Ok(())
             }
             Ok(Happening::Signal(Ok(signal))) => {

@@ -10,6 +10,7 @@ pub mod notifier;
 pub mod object;
 pub mod patience;
 pub mod reconcile;
+pub mod recorder;
 pub mod report;
 pub mod router;
 mod routes;

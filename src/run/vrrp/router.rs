@@ -7,8 +7,9 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::path::Path;
 
 use super::addresses::Desired;
 use super::announcer::{Announcer, Burst};
@@ -19,6 +20,7 @@ use super::notifier::Notifier;
 use super::object::{Key, Object};
 use super::patience::Patience;
 use super::reconcile::{self, Step, Wanted};
+use super::recorder::Recorder;
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
@@ -33,7 +35,9 @@ use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told, Tracked};
+use crate::vrrp::{
+    Action, Engine, Event, GroupId, Id, Instance, Reading, Told, Tracked, TrackerKind,
+};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
@@ -77,6 +81,8 @@ pub struct Router {
     ours: BTreeMap<Key, Object>,
     /// What did not last: refused by the kernel, or taken away by somebody.
     patience: Patience<Key>,
+    /// Where `--record` has everything written down.
+    recorder: Option<Box<Recorder>>,
     /// When the last advert was read.
     heard_at: Instant,
     work: VecDeque<Work>,
@@ -104,11 +110,15 @@ enum Work {
 }
 
 impl Router {
-    /// Looks at the host, puts right what an earlier run left behind, and starts every virtual router.
+    /// Looks at the host, puts right what an earlier run left behind, and starts every virtual router. What its engine hears
+    /// and does is recorded in a file, if one is given.
     ///
     /// # Errors
-    /// A socket that nothing can be done without.
-    pub fn start(model: &mut Model) -> Result<Self, Box<dyn std::error::Error>> {
+    /// A socket that nothing can be done without, or a recording that cannot be written.
+    pub fn start(
+        model: &mut Model,
+        record: Option<&Path>,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         // Listening before looking, so that nothing falls between the two.
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::route()?;
@@ -116,11 +126,16 @@ impl Router {
         let mut links = Links::default();
         links.adopt(&world);
         links.settle(model, &world, &mut netlink);
+        let began = now();
+        let recorder = record.map(|file| {
+            let begun = Recorder::start(file, model, began).map(Box::new);
+            begun.map_err(|e| format!("cannot write the recording {}: {e}", file.display()))
+        });
         let mut router = Self {
             firewall: Firewall::new(&model.global),
             links,
             debouncer: Debouncer::new(model.global.link_delays.clone()),
-            engine: Engine::new(model, now()),
+            engine: Engine::new(model, began),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
             trackers: Trackers::new(model),
@@ -129,6 +144,7 @@ impl Router {
             monitor: Source::new(monitor),
             ours: BTreeMap::new(),
             patience: Patience::default(),
+            recorder: recorder.transpose()?,
             heard_at: Instant(0),
             work: VecDeque::new(),
             actions: Vec::new(),
@@ -409,12 +425,9 @@ impl Router {
         self.debouncer
             .keep(|name| names.contains(name) && world.link_named(name).is_some());
         self.tell_sources(now);
-        let world = &self.world;
-        self.sockets.keep(|index| {
-            world
-                .link(index)
-                .is_some_and(|link| names.contains(&link.name))
-        });
+        let (links, world) = (&self.links, &self.world);
+        let parent = |name: &IfName| links.parent(name, world).map(|link| link.index);
+        self.sockets.keep(&self.engine, parent);
     }
 
     /// Brings the virtual MAC interfaces to what is wanted, with the addresses that adverts come from.
@@ -480,6 +493,19 @@ impl Router {
         }
     }
 
+    /// Tells the engine what has become of the static addresses, routes and rules that name a `track_group`.
+    fn tell_groups(&mut self) {
+        let now = now();
+        for (name, whole) in self.desired.track_groups(&self.world) {
+            let tracked = Tracked {
+                kind: TrackerKind::Statics,
+                name: &name,
+                reading: if whole { Reading::Up } else { Reading::Down },
+            };
+            self.happened(Event::Tracked(tracked), now);
+        }
+    }
+
     /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
     /// difference is taken of everything.
     fn again(&mut self) {
@@ -492,6 +518,9 @@ impl Router {
     fn happened(&mut self, event: Event<'_>, now: Instant) {
         let mut actions = core::mem::take(&mut self.actions);
         self.engine.handle(event, now, &mut actions);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.heard(event, now, &self.engine, &actions);
+        }
         self.carry_out(&mut actions);
         self.actions = actions;
     }
@@ -516,6 +545,7 @@ impl Router {
                 Action::Announce { id, repeat } => {
                     self.work.push_back(Work::Announce { id, repeat })
                 }
+                Action::AnnounceElsewhere(id) => self.announce_elsewhere(id),
                 Action::AnnounceSource(id) => self.announce_source(id),
                 Action::SayStranger(stranger) => {
                     let link = self.world.link(stranger.ifindex);
@@ -554,6 +584,7 @@ impl Router {
                         self.work.push_front(Work::Reconcile);
                         return;
                     }
+                    self.tell_groups();
                 }
                 Work::LookAround => self.look_around(),
                 Work::Announce { id, repeat } => self.announce(id, repeat),
@@ -573,6 +604,7 @@ impl Router {
                 }
             }
         }
+        self.engine.forget_removed();
     }
 
     /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
@@ -707,6 +739,29 @@ impl Router {
         self.announcer.send(now);
     }
 
+    /// One address of each interface that hears no adverts: of virtual MACs, or of all if that is asked for.
+    fn announce_elsewhere(&mut self, id: Id) {
+        let Some(instance) = self.engine.get(id) else {
+            return;
+        };
+        let config = instance.config();
+        let silent = |link: &Link| {
+            let asked = config.announcing.extra_everywhere || self.links.contains(link.index);
+            asked && link.name != *config.advert_interface()
+        };
+        let mut told = BTreeSet::new();
+        let now = now();
+        for (link, address) in self.desired.places(instance, &self.world) {
+            if silent(link) && told.insert(link.index) {
+                let burst = burst(instance, &self.world, link.index, vec![address.ip], 1);
+                burst
+                    .into_iter()
+                    .for_each(|burst| self.announcer.push(burst, now));
+            }
+        }
+        self.announcer.send(now);
+    }
+
     /// The same for the address that its adverts come from, once.
     fn announce_source(&mut self, id: Id) {
         let instance = self.engine.get(id);
@@ -726,13 +781,18 @@ impl Router {
         self.announcer.send(now);
     }
 
-    /// Carries out another configuration: what did not change does not notice.
+    /// Takes up another configuration: what did not change does not notice. Not while there is work, which speaks of the one before;
+    /// what the change asks for is itself work that [`Self::tick`] goes on with, so that adverts leave in time meanwhile.
     pub fn reload(&mut self, model: &mut Model) {
         self.links.settle(model, &self.world, &mut self.netlink);
         self.firewall.reload(&model.global);
         self.debouncer.reload(model.global.link_delays.clone());
         let mut actions = core::mem::take(&mut self.actions);
-        self.engine.reload(model, now(), &mut actions);
+        let now = now();
+        self.engine.reload(model, now, &mut actions);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.reloaded(model, now, &self.engine, &actions);
+        }
         self.carry_out(&mut actions);
         self.actions = actions;
         self.desired = Desired::of(model);
@@ -743,10 +803,7 @@ impl Router {
         self.listen_to_routes();
         self.look_around();
         self.again();
-        while !self.work.is_empty() {
-            self.work();
-        }
-        self.engine.forget_removed();
+        self.work();
     }
 
     /// Resigns, and takes everything away that is ours unless it is to be kept.
