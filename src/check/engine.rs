@@ -2,6 +2,8 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
 
 use super::conversation::Outcome;
 use super::event::{Action, Cause, Event, Notice, PoolId, ProbeId, ServerId, Why};
@@ -13,7 +15,6 @@ use crate::model::Weight;
 use crate::model::lvs::{Check, Entry, FlushOnStop, Group, Service};
 use crate::time::Instant;
 use crate::track;
-use core::time::Duration;
 
 /// From the start to the first attempts, as with keepalived: links and addresses may still be coming up.
 const BOOTSTRAP: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ pub struct Engine {
     pub(super) probes: Vec<Probe>,
     pub(super) schedule: Schedule,
     pub(super) groups: Vec<Group>,
+    /// Addresses of this host and on how many interfaces, as far as they were told.
+    pub(super) here: BTreeMap<IpAddr, u32>,
     /// The next probe that is made gets this name.
     pub(super) next: u32,
     pub(super) init_notifies: bool,
@@ -107,11 +110,11 @@ impl Engine {
             Event::Address { ip, here } => self.address(ip, here, now, out),
             Event::Stop => self.stop(out),
         }
-        self.pools.iter_mut().for_each(Pool::settle);
     }
 
     fn start(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.started = true;
+        self.look_around(out);
         for at in 0..self.pools.len() {
             self.begin(at, now, out);
         }
@@ -123,7 +126,6 @@ impl Engine {
         let Some(pool) = self.pools.get_mut(at) else {
             return;
         };
-        pool.touch(out);
         for place in 0..pool.servers.len() {
             let id = pool.server_id(place);
             let Some(server) = pool.servers.get_mut(place) else {
@@ -140,6 +142,7 @@ impl Engine {
             }
         }
         pool.judge(Why::Starting, out);
+        out.push(Action::Table(pool.id));
     }
 
     /// Gives every probe that rests without need its first due time.
@@ -223,7 +226,8 @@ impl Engine {
                 Change::Turned | Change::First if up => {
                     out.push(Action::Say(Note::Passes(server, id)));
                 }
-                Change::Turned | Change::First => out.push(Action::Say(Note::Fails(server, id))),
+                Change::Turned => out.push(Action::Say(Note::Fails(server, id))),
+                Change::First => out.push(Action::Say(Note::Unproven(server, id))),
                 Change::None => {}
             }
             let turned = self.refresh(server, now, out);
@@ -259,13 +263,13 @@ impl Engine {
                 Note::Down(id)
             }));
         }
-        if turned || up && weight != server.weight {
-            pool.touch(out);
-        }
+        let weighs = up && weight != server.weight;
         if turned {
             out.push(Action::Notify(Notice::Server(id, now_up)));
         }
-        pool.judge(Why::Changed, out);
+        if pool.judge(Why::Changed, out) || turned || weighs {
+            out.push(Action::Table(pool.id));
+        }
         turned
     }
 
@@ -290,23 +294,29 @@ impl Engine {
     }
 
     fn address(&mut self, ip: IpAddr, here: bool, now: Instant, out: &mut Vec<Action>) {
-        for pool in self.pools.iter_mut().filter(|pool| pool.config.ha_suspend) {
-            if !has_address(&pool.config.service, &self.groups, ip) {
-                continue;
-            }
-            let before = pool.is_suspended();
-            pool.here = if here {
-                pool.here.saturating_add(1)
-            } else {
-                pool.here.saturating_sub(1)
-            };
-            let after = pool.is_suspended();
-            if before != after && self.started {
-                out.push(Action::Say(Note::Suspended(pool.id, after)));
-            }
+        let count = self.here.entry(ip).or_default();
+        *count = if here {
+            count.saturating_add(1)
+        } else {
+            count.saturating_sub(1)
+        };
+        if *count == 0 {
+            self.here.remove(&ip);
         }
         if self.started {
+            self.look_around(out);
             self.plan(now);
+        }
+    }
+
+    /// Which pools with `ha_suspend` have an address here.
+    pub(super) fn look_around(&mut self, out: &mut Vec<Action>) {
+        for pool in self.pools.iter_mut().filter(|pool| pool.config.ha_suspend) {
+            let mut addresses = self.here.keys();
+            let here = addresses.any(|ip| has_address(&pool.config.service, &self.groups, *ip));
+            if core::mem::replace(&mut pool.here, here) != here {
+                out.push(Action::Say(Note::Suspended(pool.id, !here)));
+            }
         }
     }
 

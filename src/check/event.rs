@@ -53,7 +53,7 @@ pub enum Event<'a> {
     Stop,
 }
 
-/// What the caller has to do, in the order given.
+/// What the caller has to do: what concerns the table first, since clients wait for it, the rest in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Make an attempt, and tell what became of it.

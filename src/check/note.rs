@@ -17,6 +17,8 @@ pub enum Note {
     Passes(ServerId, ProbeId),
     /// A check fails, and has no retry left.
     Fails(ServerId, ProbeId),
+    /// A check that has not passed yet fails (`alpha`).
+    Unproven(ServerId, ProbeId),
     /// A failure is borne, and told because of `log_all_failures`.
     Borne(ServerId, ProbeId),
     /// A server went up.
@@ -81,9 +83,8 @@ impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(engine, note) = self;
         let id = match note {
-            Note::Passes(server, _) | Note::Fails(server, _) | Note::Borne(server, _) => {
-                server.pool
-            }
+            Note::Passes(server, _) | Note::Fails(server, _) => server.pool,
+            Note::Unproven(server, _) | Note::Borne(server, _) => server.pool,
             Note::Up(server) | Note::Down(server) | Note::Weight { server, .. } => server.pool,
             Note::Quorum(Quorum { pool, .. }) | Note::Sorry { pool, .. } => *pool,
             Note::Suspended(pool, _) => *pool,
@@ -95,6 +96,7 @@ impl fmt::Display for Line<'_> {
         match *note {
             Note::Passes(server, probe)
             | Note::Fails(server, probe)
+            | Note::Unproven(server, probe)
             | Note::Borne(server, probe) => self.check(f, server, probe),
             Note::Up(id) | Note::Down(id) | Note::Weight { server: id, .. } => {
                 let Some(server) = engine.server(id) else {
@@ -174,7 +176,7 @@ impl Line<'_> {
         }
         match (note, checker.pace.retry) {
             (Note::Borne(..), retry) => write!(f, " failed, {} of {retry} borne", probe.borne())?,
-            (_, 0) => f.write_str(" failed")?,
+            (Note::Unproven(..), _) | (_, 0) => f.write_str(" failed")?,
             (_, 1) => f.write_str(" failed after 1 retry")?,
             (_, retry) => write!(f, " failed after {retry} retries")?,
         }

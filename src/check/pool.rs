@@ -23,10 +23,8 @@ pub struct Pool {
     quorum: bool,
     /// The sorry server stands in.
     sorry: bool,
-    /// How many of its addresses are on this host; counted with `ha_suspend` only.
-    pub(super) here: u32,
-    /// Its members have changed since it was last told.
-    changed: bool,
+    /// An address of it is on this host; known with `ha_suspend` only.
+    pub(super) here: bool,
 }
 
 /// A real server of a pool.
@@ -135,8 +133,7 @@ impl Pool {
                 .collect(),
             quorum: false,
             sorry: false,
-            here: 0,
-            changed: true,
+            here: false,
         }
     }
 
@@ -177,7 +174,7 @@ impl Pool {
     /// Whether its checks rest, since its address is elsewhere.
     #[must_use]
     pub const fn is_suspended(&self) -> bool {
-        self.config.ha_suspend && self.here == 0
+        self.config.ha_suspend && !self.here
     }
 
     /// Weight of all servers that are up.
@@ -243,20 +240,8 @@ impl Pool {
             && by_name
     }
 
-    /// Its members are not what they were.
-    pub(super) fn touch(&mut self, out: &mut Vec<Action>) {
-        if !core::mem::replace(&mut self.changed, true) {
-            out.push(Action::Table(self.id));
-        }
-    }
-
-    /// Everything was told.
-    pub(super) const fn settle(&mut self) {
-        self.changed = false;
-    }
-
-    /// Looks whether those that are up are enough. The hysteresis makes gaining it harder than keeping it.
-    pub(super) fn judge(&mut self, why: Why, out: &mut Vec<Action>) {
+    /// Looks whether those that are up are enough. The hysteresis makes gaining it harder than keeping it. True if the members are others now.
+    pub(super) fn judge(&mut self, why: Why, out: &mut Vec<Action>) -> bool {
         let weight = self.weight();
         let (quorum, hysteresis) = (self.config.quorum, self.config.hysteresis);
         let up = if self.quorum {
@@ -267,13 +252,9 @@ impl Pool {
         let sorry = !up && self.config.sorry.is_some();
         let turned = core::mem::replace(&mut self.quorum, up) != up;
         let swapped = core::mem::replace(&mut self.sorry, sorry) != sorry;
-        if !turned && !swapped {
-            return;
-        }
         let pool = self.id;
-        self.touch(out);
         // A sorry server that comes or goes with a reload is no news about the quorum.
-        if turned || sorry {
+        if turned || swapped && sorry {
             let starting = why == Why::Starting;
             let note = Quorum {
                 pool,
@@ -289,9 +270,10 @@ impl Pool {
                 serves: sorry,
             }));
         }
-        if turned || sorry {
+        if turned || swapped && sorry {
             out.push(Action::Notify(Notice::Quorum { pool, up, why }));
         }
+        swapped
     }
 
     /// The daemon stops: with `omega` everybody hears that all is down.

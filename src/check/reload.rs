@@ -24,6 +24,7 @@ impl Engine {
             probes: Vec::new(),
             schedule: Schedule::default(),
             groups: lvs.groups,
+            here: BTreeMap::new(),
             next: 0,
             init_notifies: lvs.init_notifies,
             flush_on_stop: lvs.flush_on_stop,
@@ -78,6 +79,7 @@ impl Engine {
         for at in 0..self.pools.len() {
             self.succeed(at, &old_pools);
         }
+        self.look_around(out);
         self.schedule.clear();
         for probe in &self.probes {
             if let Phase::Waiting(at) = probe.phase() {
@@ -88,7 +90,6 @@ impl Engine {
         for at in 0..self.pools.len() {
             self.begin(at, now, out);
         }
-        self.pools.iter_mut().for_each(Pool::settle);
     }
 
     /// A pool takes over from the one that was the same before.

@@ -196,10 +196,10 @@ pub(super) const ROOT: Table<Root> = Table {
             INSTANCE.read(a.block.children(), &mut instance, a.context);
             d.instances.push(instance);
         }),
-        key("virtual_server_group", Named, NotYet, |d, a| {
+        key("virtual_server_group", Named, Obeyed, |d, a| {
             d.global.lvs.groups.extend(lvs::group(a))
         }),
-        key("virtual_server", Named, NotYet, |d, a| {
+        key("virtual_server", Named, Obeyed, |d, a| {
             d.servers.extend(lvs::server(a))
         }),
         key("SSL", Braces, NotYet, |d, a| {
