@@ -28,6 +28,7 @@ pub mod io;
 pub mod model;
 pub mod name;
 pub mod run;
+pub mod sorted;
 pub mod time;
 #[cfg(any(feature = "vrrp", feature = "lvs"))]
 pub mod track;
