@@ -1,4 +1,4 @@
-//! What one task leaves for another on the same thread.
+//! Where tasks leave what they have found out until the loop that drives a process takes it.
 
 use core::cell::RefCell;
 use core::future::poll_fn;
@@ -6,44 +6,44 @@ use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Values in the order in which they were left. Clones share them; one task at a time waits.
-pub struct Mailbox<T>(Rc<RefCell<Inner<T>>>);
+/// Values that wait for the one who takes them; every clone posts to the same.
+pub struct Mailbox<T>(Rc<RefCell<Waiting<T>>>);
 
-struct Inner<T> {
-    waiting: VecDeque<T>,
+struct Waiting<T> {
+    values: VecDeque<T>,
     waker: Option<Waker>,
 }
 
 impl<T> Mailbox<T> {
-    /// Leaves a value, and wakes who waits for it.
-    pub fn put(&self, value: T) {
+    /// Leaves a value, and wakes who waits for one.
+    pub fn post(&self, value: T) {
         let waker = {
-            let mut inner = self.0.borrow_mut();
-            inner.waiting.push_back(value);
-            inner.waker.take()
+            let mut waiting = self.0.borrow_mut();
+            waiting.values.push_back(value);
+            waiting.waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Takes the oldest value.
-    #[must_use]
-    pub fn take(&self) -> Option<T> {
-        self.0.borrow_mut().waiting.pop_front()
-    }
-
-    /// Whether there is a value to take.
-    pub fn poll_filled(&self, context: &Context<'_>) -> Poll<()> {
-        let mut inner = self.0.borrow_mut();
-        if !inner.waiting.is_empty() {
+    /// Whether a value waits.
+    pub fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        let mut waiting = self.0.borrow_mut();
+        if !waiting.values.is_empty() {
             return Poll::Ready(());
         }
-        match &mut inner.waker {
+        match &mut waiting.waker {
             Some(old) => old.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
         Poll::Pending
+    }
+
+    /// The first value that waits.
+    #[must_use]
+    pub fn take(&self) -> Option<T> {
+        self.0.borrow_mut().values.pop_front()
     }
 
     /// Waits for a value.
@@ -51,11 +51,16 @@ impl<T> Mailbox<T> {
         poll_fn(|context| {
             let value = self.take();
             if value.is_none() {
-                let _ = self.poll_filled(context);
+                let _ = self.poll(context);
             }
             value.map_or(Poll::Pending, Poll::Ready)
         })
         .await
+    }
+
+    /// Throws away what is not to be kept.
+    pub fn retain(&self, keep: impl FnMut(&T) -> bool) {
+        self.0.borrow_mut().values.retain(keep);
     }
 }
 
@@ -67,9 +72,10 @@ impl<T> Clone for Mailbox<T> {
 
 impl<T> Default for Mailbox<T> {
     fn default() -> Self {
-        Self(Rc::new(RefCell::new(Inner {
-            waiting: VecDeque::new(),
+        let waiting = Waiting {
+            values: VecDeque::new(),
             waker: None,
-        })))
+        };
+        Self(Rc::new(RefCell::new(waiting)))
     }
 }

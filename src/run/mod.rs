@@ -6,7 +6,6 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::rc::Rc;
 
 use log::LevelFilter;
 use rustix::process::umask;
@@ -16,8 +15,10 @@ use smol::Task;
 use crate::config::Loaded;
 use crate::error::Exit;
 use crate::io::sys;
-use crate::model::{Command, Global, Lvs, Model, Statics};
+use crate::model::{Command, Global, Model, Statics};
 
+#[cfg(feature = "lvs")]
+pub mod check;
 pub mod child;
 pub mod command;
 pub mod configuration;
@@ -25,6 +26,7 @@ pub mod control;
 pub mod daemonize;
 pub mod errand;
 pub mod fifo;
+pub mod files;
 pub mod logger;
 pub mod lookup;
 pub mod mailbox;
@@ -33,20 +35,22 @@ pub mod options;
 pub mod pidfile;
 pub mod reactor;
 pub mod reload;
+pub mod replace;
 pub mod scheduling;
 pub mod scripts;
 pub mod signal;
+pub mod single;
 pub mod supervise;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;
 
-use configuration::{Reader, Refused};
-use control::{Desk, Door, Inbox, Line};
+use configuration::Reader;
+use control::{Desk, Door, Inbox};
 use daemonize::{Launch, Side};
 use options::Options;
 use pidfile::{PidFile, Running};
 use reload::Mark;
-use signal::Signals;
+use signal::{Orders, Signals};
 use supervise::{Role, Wanted};
 
 const NAME: &str = concat!("keepalite v", env!("CARGO_PKG_VERSION"));
@@ -127,9 +131,6 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         Exit::Ok
     } else if options.single {
         enter_namespace(options, global)?;
-        let inbox = Inbox::default();
-        let line = Rc::new(Line::Here(inbox.clone()));
-        desk.lines.borrow_mut().push((Role::Vrrp, line));
         let read = || {
             standing.mark.set();
             let loaded = configuration::reload(options, Reader::First);
@@ -139,12 +140,11 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
             name(None, &loaded.model.global);
             Ok(loaded)
         };
-        wait(serve(
-            Role::Vrrp,
+        wait(single::run(
             options,
             loaded.into_model(),
             signals,
-            inbox,
+            &desk,
             read,
         ))
     } else {
@@ -226,15 +226,22 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     };
     let mut mark = Mark::of(options, &loaded.model.global);
     read(&loaded, &mut mark);
+    let part = |loaded: Loaded| {
+        let mut model = loaded.into_model();
+        if role == Role::Checkers {
+            model.global.fifo.script = fifo_script(&model, options);
+        }
+        model
+    };
     let again = || {
-        let loaded = configuration::reload(options, Reader::Child)?;
+        let loaded = configuration::reload(options, Reader::Child).ok()?;
         read(&loaded, &mut mark);
-        Ok(loaded)
+        Some(part(loaded))
     };
     let inbox = Inbox::default();
     control::line::listen_to_parent(inbox.clone());
-    let model = loaded.into_model();
-    Ok(wait(serve(role, options, model, signals, inbox, again)))
+    let model = part(loaded);
+    Ok(wait(serve(role, options, model, signals, &inbox, again)))
 }
 
 /// Opens the control socket, and the desk behind it. Without the socket all else goes on.
@@ -250,36 +257,58 @@ fn open_door(options: &Options, global: &Global) -> (Option<Door>, Desk) {
         })
         .ok()
     });
-    (door, Desk::open(inbox, options))
+    (door, Desk::open(inbox))
 }
 
 /// Does what a role is there for until a signal stops it, and answers what comes into `inbox`. `read` gives the configuration to go
-/// on with at a reload, or what is wrong with it.
+/// on with at a reload, or `None` after having said why not.
 async fn serve(
     role: Role,
     options: &Options,
     model: Box<Model>,
-    signals: &mut Signals,
-    inbox: Inbox,
-    mut read: impl FnMut() -> Result<Loaded, Refused>,
+    signals: &mut impl Orders,
+    inbox: &Inbox,
+    mut read: impl FnMut() -> Option<Box<Model>>,
 ) -> Exit {
-    scheduling::apply(role, &model.global);
+    let schedule = |model: &Model| {
+        // One process is scheduled as its virtual routers need it.
+        if role == Role::Vrrp || !options.single {
+            scheduling::apply(role, &model.global);
+        }
+    };
+    schedule(&model);
+    let again = || {
+        let model = read()?;
+        schedule(&model);
+        Some(model)
+    };
     match role {
         #[cfg(feature = "vrrp")]
-        Role::Vrrp => {
-            let again = || {
-                let model = read()?.into_model();
-                scheduling::apply(role, &model.global);
-                Ok(model)
-            };
-            vrrp::drive(model, signals, options, inbox, again).await
-        }
+        Role::Vrrp => vrrp::drive(model, signals, options, inbox, again).await,
+        #[cfg(feature = "lvs")]
+        Role::Checkers => check::drive(model, signals, options, inbox, again).await,
+        #[cfg(not(all(feature = "vrrp", feature = "lvs")))]
         _ => {
-            let _ = (options, model, signals, inbox, &mut read);
+            let _ = (options, model, signals, inbox, again);
             log::error!("{role} is not in this build");
             Exit::Fatal
         }
     }
+}
+
+/// The script of `notify_fifo`, for the checkers: where there are virtual routers too, their process runs it.
+fn fifo_script(model: &Model, options: &Options) -> Option<Command> {
+    let shared = !model.instances.is_empty() && is_asked(Role::Vrrp, options);
+    model.global.fifo.script.clone().filter(|_| !shared)
+}
+
+/// Whether the options ask for a role, or for none in particular.
+const fn is_asked(role: Role, options: &Options) -> bool {
+    let only = match role {
+        Role::Vrrp => options.vrrp,
+        Role::Checkers => options.check,
+    };
+    only || options.vrrp == options.check
 }
 
 fn wait(main: impl Future<Output = Exit>) -> Exit {
@@ -291,16 +320,13 @@ fn wait(main: impl Future<Output = Exit>) -> Exit {
 
 /// Who is to run for a configuration.
 fn wanted(model: &Model, options: &Options) -> Wanted {
-    let both = options.vrrp == options.check;
     let vrrp = !model.instances.is_empty() || model.statics != Statics::default();
-    let asked = [
-        (Role::Vrrp, vrrp, options.vrrp),
-        (Role::Checkers, model.lvs != Lvs::default(), options.check),
-    ];
-    let asked = asked
+    let checkers = !model.lvs.servers.is_empty();
+    let needed = [(Role::Vrrp, vrrp), (Role::Checkers, checkers)];
+    let asked = needed
         .into_iter()
-        .filter(|(_, needed, only)| (*needed || options.all) && (both || *only))
-        .map(|(role, ..)| role);
+        .filter(|(role, needed)| (*needed || options.all) && is_asked(*role, options));
+    let asked = asked.map(|(role, _)| role);
     let mut roles = Vec::new();
     for role in asked {
         if role.is_built() {

@@ -9,7 +9,6 @@ use smol::Task;
 use super::inbox::Inbox;
 use super::line::{Line, PATIENCE};
 use super::request::{Form, Part, Request, Verb};
-use crate::run::options::Options;
 use crate::run::reactor::spawn;
 use crate::run::supervise::Role;
 
@@ -23,7 +22,7 @@ pub type Lines = Rc<RefCell<Vec<(Role, Rc<Line>)>>>;
 pub struct Desk {
     /// Who can be asked.
     pub lines: Lines,
-    /// Reloads, which a parent begins: an answer [`Part::OK`] lets the children go on with theirs.
+    /// Reloads, which the parent begins: an answer [`Part::OK`] lets those who can be asked go on with theirs.
     pub reloads: Inbox,
     _clerk: Task<()>,
 }
@@ -31,12 +30,12 @@ pub struct Desk {
 impl Desk {
     /// Works off what comes into `inbox`, one question after the other; who can be asked has still to be told.
     #[must_use]
-    pub fn open(inbox: Inbox, options: &Options) -> Self {
+    pub fn open(inbox: Inbox) -> Self {
         let lines = Lines::default();
         let reloads = Inbox::default();
         let clerk = Clerk {
             lines: Rc::clone(&lines),
-            reloads: (!options.single).then(|| reloads.clone()),
+            reloads: reloads.clone(),
         };
         let clerk = spawn(async move { clerk.work(&inbox).await });
         Self {
@@ -49,8 +48,7 @@ impl Desk {
 
 struct Clerk {
     lines: Lines,
-    /// With `--single`, who reloads is asked like for everything else.
-    reloads: Option<Inbox>,
+    reloads: Inbox,
 }
 
 impl Clerk {
@@ -63,8 +61,8 @@ impl Clerk {
     }
 
     async fn answer(&self, request: &Request) -> Part {
-        if let (Verb::Reload, Some(parent)) = (request.verb, &self.reloads) {
-            let begun = parent.ask(request.clone()).await;
+        if request.verb == Verb::Reload {
+            let begun = self.reloads.ask(request.clone()).await;
             if begun.exit != Part::OK {
                 return begun;
             }

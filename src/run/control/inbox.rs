@@ -17,7 +17,7 @@ pub struct Call {
 impl Call {
     /// Answers it.
     pub fn reply(self, part: Part) {
-        self.reply.put(part);
+        self.reply.post(part);
     }
 }
 
@@ -25,7 +25,7 @@ impl Inbox {
     /// Leaves a question and waits for the answer.
     pub async fn ask(&self, request: Request) -> Part {
         let reply = Mailbox::default();
-        self.put(Call {
+        self.post(Call {
             request,
             reply: reply.clone(),
         });

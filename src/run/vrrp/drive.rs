@@ -14,20 +14,20 @@ use super::router::Router;
 use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
-use crate::run::configuration::Refused;
 use crate::run::control::{Call, Inbox, Part, Verb};
 use crate::run::options::Options;
 use crate::run::reactor::{now, sleep_until};
-use crate::run::signal::{Signal, Signals};
+use crate::run::signal::{Orders, Signal};
 
 /// Runs the virtual routers of a configuration until a signal stops it, and answers what comes into `inbox`. `reload` gives the
-/// configuration to go on with, or what is wrong with it.
+/// configuration to go on with, or
+/// `None` after having said why not.
 pub async fn drive(
     mut model: Box<Model>,
-    signals: &mut Signals,
+    signals: &mut impl Orders,
     options: &Options,
-    inbox: Inbox,
-    mut reload: impl FnMut() -> Result<Box<Model>, Refused>,
+    inbox: &Inbox,
+    mut reload: impl FnMut() -> Option<Box<Model>>,
 ) -> Exit {
     let started = Router::start(&mut model, options.record.as_deref().map(Path::new));
     drop(model);
@@ -48,14 +48,14 @@ pub async fn drive(
             reloading = false;
             let done = reload().map(|mut model| router.reload(&mut model));
             for call in waiting.drain(..) {
-                let part = match &done {
-                    Ok(()) => Part::default(),
-                    Err(refused) => refused.part(call.request.form),
+                let part = match done {
+                    Some(()) => Part::default(),
+                    None => Part::error(call.request.form, "the configuration cannot be read"),
                 };
                 call.reply(part);
             }
         }
-        let observed = match happening(&router, &inbox, signals.next()).await {
+        let observed = match happening(&router, inbox, signals.next()).await {
             Ok(Happening::Due) => {
                 router.tick(&mut buffer);
                 Ok(())
@@ -168,7 +168,7 @@ async fn happening<S>(
         if let Some(Poll::Ready(())) = due.as_mut().as_pin_mut().map(|due| due.poll(context)) {
             return Poll::Ready(Ok(Happening::Due));
         }
-        inbox.poll_filled(context).map(|()| Ok(Happening::Asked))
+        inbox.poll(context).map(|()| Ok(Happening::Asked))
     });
     future::or(async { Ok(Happening::Signal(signal.await)) }, thing).await
 }

@@ -8,18 +8,16 @@ use core::task::{Context, Poll};
 use std::rc::Rc;
 
 use crate::model::{Model, Tracking, Weight};
+use crate::run::files::{Files, WatchedFile};
 use crate::run::mailbox::Mailbox;
 use crate::vrrp::{Reading, TrackerKind};
 
-mod file;
 mod process;
 mod script;
 
-pub use file::WatchedFile;
 pub use process::WatchedProcess;
 pub use script::Watched as WatchedScript;
 
-use file::Files;
 use process::Processes;
 
 /// Everything that is watched.
@@ -73,7 +71,14 @@ impl Trackers {
         }
         let wanted = |name: &str| is_tracked(model, name, |tracking| &tracking.files);
         let files = model.files.iter().filter(|file| wanted(&file.name));
-        self.files.update(files, &self.news);
+        let news = self.news.clone();
+        self.files.update(files, move |name, value| {
+            news.post(Finding {
+                kind: TrackerKind::File,
+                name: Rc::clone(name),
+                reading: Reading::Value(value),
+            });
+        });
         let wanted = |name: &str| is_tracked(model, name, |tracking| &tracking.processes);
         let processes = model.processes.iter().filter(|one| wanted(&one.name));
         self.processes.update(processes, &self.news);
@@ -88,7 +93,7 @@ impl Trackers {
 
     /// Whether something has been found out.
     pub fn poll_news(&self, context: &Context<'_>) -> Poll<()> {
-        self.news.poll_filled(context)
+        self.news.poll(context)
     }
 
     /// What has been found out first of what has not been taken yet.

@@ -81,7 +81,7 @@ impl WatchedProcess {
         let what = if up { "gained" } else { "lost" };
         log::info!("vrrp_track_process {name}: quorum {what}, processes {count}");
         self.told = Some(up);
-        news.put(Finding {
+        news.post(Finding {
             kind: TrackerKind::Process,
             name: Rc::clone(name),
             reading: if up { Reading::Up } else { Reading::Down },

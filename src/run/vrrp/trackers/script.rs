@@ -190,7 +190,7 @@ impl Runner {
             (None, false) => log::info!("VRRP_Script({name}) counts as failed until it succeeds"),
         }
         self.told = Some(up);
-        self.news.put(Finding {
+        self.news.post(Finding {
             kind: TrackerKind::Script,
             name: Rc::clone(name),
             reading: if up { Reading::Up } else { Reading::Down },
