@@ -17,7 +17,7 @@
 //! > 5 source 10.0.0.50 gone            (or: here)
 //! > 5 lost NAME     someone took an address of it away
 //! > 9 group NAME MEMBER…
-//! > 9 configure NAME key value      > 9 remove NAME      > 9 add NAME        > 9 reload
+//! > 9 configure NAME key value   > 9 remove NAME   > 9 add NAME   > 9 rename OLD NEW   > 9 reload
 //! > 9 wire          the advert that it would send now, in hex
 //! > 9 stats         the counters that are not zero
 //! > 9 stop
@@ -172,6 +172,13 @@ impl Player {
             }
             "add" => return self.model.instances.push(made::instance(rest)),
             "remove" => return self.model.instances.retain(|i| i.name != rest),
+            "rename" => {
+                let (old, new) = rest.split_once(' ').expect(place);
+                let mut all = self.model.instances.iter_mut();
+                let instance = all.find(|instance| instance.name == old);
+                new.clone_into(&mut instance.expect(place).name);
+                return;
+            }
             "reload" => self.act(|engine, model, now, out| engine.reload(model, now, out)),
             "stats" => return self.stats(),
             "wire" => return self.wire(),
