@@ -168,6 +168,23 @@ impl AdvertSocket {
         .map_err(io::Error::from)
     }
 
+    /// Leaves a group that was joined on an interface.
+    ///
+    /// # Errors
+    /// The kernel's: it is no member, which it ceases to be when the interface goes.
+    pub fn leave_on(&self, group: IpAddr, index: Ifindex) -> io::Result<()> {
+        match group {
+            IpAddr::V4(group) => sockopt::set_ip_drop_membership_with_ifindex(
+                &self.fd,
+                &group,
+                &Ipv4Addr::UNSPECIFIED,
+                index,
+            ),
+            IpAddr::V6(group) => sockopt::set_ipv6_drop_membership(&self.fd, &group, index),
+        }
+        .map_err(io::Error::from)
+    }
+
     /// Index of the interface that it was opened on.
     #[must_use]
     pub const fn ifindex(&self) -> Ifindex {

@@ -10,6 +10,7 @@
 
 use core::cell::{Cell, OnceCell, RefCell};
 use core::future::{Future, poll_fn};
+use core::mem::ManuallyDrop;
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
@@ -51,6 +52,30 @@ pub fn sleep(duration: Duration) -> Sleep {
     sleep_until(now() + duration)
 }
 
+/// The scheduling policy of this process is another one now.
+pub fn policy_changed() {
+    REACTOR.with(|reactor| {
+        if let Some(kernel) = reactor.kernel.get() {
+            kernel.realtime.set(sys::is_realtime());
+        }
+    });
+}
+
+/// Has `told` called whenever a wait ends later than its deadline, by more than `tolerated`.
+pub fn watch_lateness(tolerated: Duration, told: Option<impl FnMut(Duration) + 'static>) {
+    let told = told.map(|told| Lateness {
+        tolerated,
+        told: Box::new(told),
+    });
+    REACTOR.with(|reactor| reactor.lateness.replace(told));
+}
+
+/// Who wants to know when we run late.
+struct Lateness {
+    tolerated: Duration,
+    told: Box<dyn FnMut(Duration)>,
+}
+
 /// Runs `main` to its end, and the spawned tasks beside it; what they have not finished by then is left waiting.
 ///
 /// # Errors
@@ -67,6 +92,8 @@ pub fn block_on<T>(main: impl Future<Output = T>) -> io::Result<T> {
         loop {
             if woken.0.swap(false, Ordering::Relaxed) {
                 if let Poll::Ready(value) = main.as_mut().poll(&mut context) {
+                    // Tasks that went with it end what they have started.
+                    let _ = (0..1024).all(|_| reactor.executor.try_tick());
                     return Ok(value);
                 }
             }
@@ -90,18 +117,20 @@ impl Wake for Flag {
 }
 
 struct Reactor {
-    executor: LocalExecutor<'static>,
+    /// Never dropped, as that would drop tasks which ask for this reactor while it goes.
+    executor: ManuallyDrop<LocalExecutor<'static>>,
     kernel: OnceCell<Kernel>,
     /// When the last wait ended: what was due then has been woken.
     woken_at: Cell<Instant>,
     timers: RefCell<Timers>,
     sources: RefCell<Vec<Option<Registration>>>,
+    lateness: RefCell<Option<Lateness>>,
 }
 
 impl Reactor {
     const fn new() -> Self {
         Self {
-            executor: LocalExecutor::new(),
+            executor: ManuallyDrop::new(LocalExecutor::new()),
             kernel: OnceCell::new(),
             woken_at: Cell::new(Instant(0)),
             timers: RefCell::new(Timers {
@@ -109,6 +138,7 @@ impl Reactor {
                 last: 0,
             }),
             sources: RefCell::new(Vec::new()),
+            lateness: RefCell::new(None),
         }
     }
 
@@ -126,6 +156,9 @@ impl Reactor {
         let deadline = self.timers.borrow().earliest();
         let ready = kernel.wait(&mut events, block, deadline)?;
         self.woken_at.set(now());
+        if let Some(deadline) = deadline {
+            self.judge(self.woken_at.get().since(deadline));
+        }
         for event in events.iter().take(ready) {
             let (bits, token) = (event.events, event.u64);
             // Nobody is woken while anything is borrowed: the last owner of a task that ends may be its waker.
@@ -138,6 +171,14 @@ impl Reactor {
             match due {
                 Some(waker) => waker.wake(),
                 None => return Ok(()),
+            }
+        }
+    }
+
+    fn judge(&self, late: Duration) {
+        if let Some(lateness) = &mut *self.lateness.borrow_mut() {
+            if late > lateness.tolerated {
+                (lateness.told)(late);
             }
         }
     }
@@ -177,7 +218,7 @@ struct Kernel {
     /// There once `epoll_pwait2` has been refused.
     timer: OnceCell<Timer>,
     /// No slack under a real-time policy.
-    realtime: bool,
+    realtime: Cell<bool>,
 }
 
 struct Timer {
@@ -190,7 +231,7 @@ impl Kernel {
         Ok(Self {
             epoll: sys::epoll()?,
             timer: OnceCell::new(),
-            realtime: sys::is_realtime(),
+            realtime: Cell::new(sys::is_realtime()),
         })
     }
 
@@ -229,7 +270,7 @@ impl Kernel {
             return Some(Duration::ZERO);
         }
         let left = deadline?.since(now());
-        if self.realtime {
+        if self.realtime.get() {
             return Some(left);
         }
         let slack = (left / 1001).min(Duration::from_millis(100));

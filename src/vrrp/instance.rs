@@ -41,6 +41,8 @@ pub struct Instance {
     /// Sum of the weights of what it tracks.
     weights: i16,
     membership: Option<Membership>,
+    /// The `track_group`s that it is in.
+    pub(super) track_groups: Vec<String>,
     /// It has told the hosts again where its addresses are; its sync group is to follow.
     pub(super) insisted: bool,
     /// An owner that gave up claiming so, because another one insists.
@@ -101,6 +103,7 @@ impl Instance {
             known: false,
             weights: 0,
             membership: None,
+            track_groups: Vec::new(),
             insisted: false,
             lowered: false,
             ifindex: None,

@@ -279,11 +279,13 @@ impl Engine {
         if self.stopped {
             return;
         }
-        let wanted = |instance: &Instance| {
-            let mut configs = model.instances.iter();
-            configs.any(|config| same_router(instance.config(), config))
-        };
-        for mut gone in self.instances.extract_if(.., |instance| !wanted(instance)) {
+        let heirs = heirs(&self.instances, &model.instances);
+        let mut before: Vec<Option<Instance>> = self.instances.drain(..).map(Some).collect();
+        let mut kept: Vec<Option<Instance>> = heirs
+            .iter()
+            .map(|heir| heir.and_then(|at| before.get_mut(at)?.take()))
+            .collect();
+        for mut gone in before.into_iter().flatten() {
             let told = match gone.config().notify.deleted {
                 Some(_) => Told::Deleted,
                 None => Told::Fault,
@@ -292,13 +294,16 @@ impl Engine {
             gone.step(Input::Stop(told), now, out);
             self.removed.push(gone);
         }
-        for config in &model.instances {
-            let mut instances = self.instances.iter_mut();
-            match instances.find(|instance| same_router(instance.config(), config)) {
-                Some(instance) => instance.reconfigure(config, now, out),
+        for (config, kept) in model.instances.iter().zip(&mut kept) {
+            match kept.take() {
+                Some(mut instance) => {
+                    instance.reconfigure(config, now, out);
+                    self.instances.push(instance);
+                }
                 None => self.add(config, now),
             }
         }
+        self.instances.sort_unstable_by_key(Instance::id);
         self.log_unknown_vrids = model.global.log_unknown_vrids;
         self.join(model);
         self.observe(|_| true, now, out);
@@ -332,6 +337,10 @@ impl Engine {
             self.groups.push(group);
         }
         for (instance, membership) in self.instances.iter_mut().zip(grouped) {
+            let name = &instance.config().name;
+            let groups = model.statics.groups_in_use();
+            let groups = groups.filter(|group| group.members.contains(name));
+            instance.track_groups = groups.map(|group| group.name.clone()).collect();
             instance.join(membership);
         }
     }
@@ -391,10 +400,32 @@ fn is_meant(instance: &Instance, datagram: &Datagram<'_>) -> bool {
     }
 }
 
-/// Whether two configurations mean the same virtual router; its name is no part of that.
+/// For each configuration the place of the virtual router that goes on by it: the one that it changes least of those that it can
+/// mean, and none twice.
+fn heirs(instances: &[Instance], configs: &[model::Instance]) -> Vec<Option<usize>> {
+    type Alike = fn(&model::Instance, &model::Instance) -> bool;
+    const UNCHANGED: Alike = |a, b| a == b;
+    const SAME_PEERS: Alike = |a, b| a.peering == b.peering && same_router(a, b);
+    let mut heirs = vec![None; configs.len()];
+    let mut free = vec![true; instances.len()];
+    for alike in [UNCHANGED, SAME_PEERS, same_router] {
+        let without = heirs.iter_mut().zip(configs);
+        for (heir, config) in without.filter(|(heir, _)| heir.is_none()) {
+            let mut all = instances.iter().zip(&mut free).enumerate();
+            let found = all.find(|(_, (one, free))| **free && alike(one.config(), config));
+            *heir = found.map(|(at, (_, free))| {
+                *free = false;
+                at
+            });
+        }
+    }
+    heirs
+}
+
+/// Whether two configurations mean the same virtual router. Neither its name is a part of that, nor its group.
 fn same_router(a: &model::Instance, b: &model::Instance) -> bool {
     let peering = match (&a.peering, &b.peering) {
-        (Peering::Multicast(a), Peering::Multicast(b)) => a == b,
+        (Peering::Multicast(_), Peering::Multicast(_)) => true,
         (Peering::Unicast { .. }, Peering::Unicast { .. }) => a.source == b.source,
         _ => false,
     };

@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::{Host, Json, Process, Watch};
+use super::{Host, Json, Process, Watch, skip};
 
 /// Nothing that a daemon is asked for takes as long.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -41,6 +41,15 @@ impl Program {
             Self::Keepalived => Self::Keepalite,
         }
     }
+}
+
+/// Is there a keepalived to compare with? If not, that is said loudly.
+pub(crate) fn has_keepalived() -> bool {
+    let installed = Program::Keepalived.path().exists();
+    if !installed {
+        skip("keepalived is not installed, nothing to compare with");
+    }
+    installed
 }
 
 /// A question to a running daemon: a signal, and the file that answers it.
@@ -114,8 +123,11 @@ impl Daemon {
 
     /// Writes another configuration, without a word to the daemon.
     pub(crate) fn configure(&self, configuration: &str) {
-        let file = self.directory.join("keepalived.conf");
-        std::fs::write(file, configuration).expect("a file of our own");
+        // Never half of it.
+        let [new, file] =
+            ["keepalived.conf.new", "keepalived.conf"].map(|name| self.directory.join(name));
+        let moved = std::fs::write(&new, configuration).and_then(|()| std::fs::rename(new, file));
+        moved.expect("a file of our own");
     }
 
     /// Sends a signal, by its name or number, to the parent.

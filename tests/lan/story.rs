@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use keepalite::model::Model;
 use keepalite::name::Version;
-use keepalite::time::Instant;
-use keepalite::vrrp::words::Seconds;
+use keepalite::time::{Instant, Seconds};
 use keepalite::vrrp::{Action, Datagram, Engine, Event, Instance};
 use keepalite::wire::Checksum;
 use keepalite::wire::ah::AuthenticationHeader;
@@ -67,7 +66,7 @@ impl Story {
     }
 
     fn push(&mut self, now: Instant, what: impl std::fmt::Display, in_time: bool) {
-        let since = Seconds(Instant(now.0 - self.began.0));
+        let since = Seconds(now.since(self.began));
         let line = format!("> {since} {what}");
         self.steps.push(Step { line, in_time });
     }
@@ -119,7 +118,7 @@ impl Story {
         now: Instant,
     ) {
         self.names |= model.instances.len() > 1;
-        let since = Seconds(Instant(now.0 - self.began.0));
+        let since = Seconds(now.since(self.began));
         for action in actions {
             let who = engine.whose(action).filter(|_| self.names);
             let who = who.map_or_else(String::new, |who| format!("{who}: "));

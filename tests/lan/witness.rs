@@ -161,7 +161,7 @@ impl Witness {
                         return breach(Rule::Addresses, "released twice");
                     }
                 }
-                Action::Announce { id, .. } => {
+                Action::Announce { id, .. } | Action::AnnounceElsewhere(id) => {
                     if !self.seat(id).holds {
                         return breach(Rule::Addresses, "announces what it does not hold");
                     }

@@ -7,7 +7,7 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
@@ -34,8 +34,11 @@ use crate::io::sysctl::{self, Scope, Setting};
 use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
+use crate::sorted::{Map, Set};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told, Tracked};
+use crate::vrrp::{
+    Action, Engine, Event, GroupId, Id, Instance, Reading, Told, Tracked, TrackerKind,
+};
 
 /// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
 const PORTION: usize = 200;
@@ -76,7 +79,7 @@ pub struct Router {
     trackers: Trackers,
     desired: Desired,
     /// What we put there, now or before a crash.
-    ours: BTreeMap<Key, Object>,
+    ours: Map<Key, Object>,
     /// What did not last: refused by the kernel, or taken away by somebody.
     patience: Patience<Key>,
     /// Where `--record` has everything written down.
@@ -140,7 +143,7 @@ impl Router {
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
-            ours: BTreeMap::new(),
+            ours: Map::new(),
             patience: Patience::default(),
             recorder: recorder.transpose()?,
             heard_at: Instant(0),
@@ -423,12 +426,9 @@ impl Router {
         self.debouncer
             .keep(|name| names.contains(name) && world.link_named(name).is_some());
         self.tell_sources(now);
-        let world = &self.world;
-        self.sockets.keep(|index| {
-            world
-                .link(index)
-                .is_some_and(|link| names.contains(&link.name))
-        });
+        let (links, world) = (&self.links, &self.world);
+        let parent = |name: &IfName| links.parent(name, world).map(|link| link.index);
+        self.sockets.keep(&self.engine, parent);
     }
 
     /// Brings the virtual MAC interfaces to what is wanted, with the addresses that adverts come from.
@@ -443,7 +443,7 @@ impl Router {
             }
         }
         let sources = self.sources();
-        let nothing = BTreeMap::new();
+        let nothing = Map::new();
         let mut steps = reconcile::plan(|key| self.world.there(key), sources, &nothing);
         self.wait(&mut steps);
         if !steps.is_empty() {
@@ -494,6 +494,19 @@ impl Router {
         }
     }
 
+    /// Tells the engine what has become of the static addresses, routes and rules that name a `track_group`.
+    fn tell_groups(&mut self) {
+        let now = now();
+        for (name, whole) in self.desired.track_groups(&self.world) {
+            let tracked = Tracked {
+                kind: TrackerKind::Statics,
+                name: &name,
+                reading: if whole { Reading::Up } else { Reading::Down },
+            };
+            self.happened(Event::Tracked(tracked), now);
+        }
+    }
+
     /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
     /// difference is taken of everything.
     fn again(&mut self) {
@@ -533,6 +546,7 @@ impl Router {
                 Action::Announce { id, repeat } => {
                     self.work.push_back(Work::Announce { id, repeat })
                 }
+                Action::AnnounceElsewhere(id) => self.announce_elsewhere(id),
                 Action::AnnounceSource(id) => self.announce_source(id),
                 Action::SayStranger(stranger) => {
                     let link = self.world.link(stranger.ifindex);
@@ -571,6 +585,7 @@ impl Router {
                         self.work.push_front(Work::Reconcile);
                         return;
                     }
+                    self.tell_groups();
                 }
                 Work::LookAround => self.look_around(),
                 Work::Announce { id, repeat } => self.announce(id, repeat),
@@ -590,6 +605,7 @@ impl Router {
                 }
             }
         }
+        self.engine.forget_removed();
     }
 
     /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
@@ -709,10 +725,10 @@ impl Router {
         let Some(instance) = self.engine.get(id) else {
             return;
         };
-        let mut by_link: BTreeMap<(Ifindex, bool), Vec<IpAddr>> = BTreeMap::new();
+        let mut by_link: Map<(Ifindex, bool), Vec<IpAddr>> = Map::new();
         for (link, address) in self.desired.places(instance, &self.world) {
             let set = (link.index, address.ip.is_ipv6());
-            by_link.entry(set).or_default().push(address.ip);
+            by_link.get_or_insert_with(set, Vec::new).push(address.ip);
         }
         let now = now();
         for ((ifindex, _), ips) in by_link {
@@ -720,6 +736,29 @@ impl Router {
             burst
                 .into_iter()
                 .for_each(|burst| self.announcer.push(burst, now));
+        }
+        self.announcer.send(now);
+    }
+
+    /// One address of each interface that hears no adverts: of virtual MACs, or of all if that is asked for.
+    fn announce_elsewhere(&mut self, id: Id) {
+        let Some(instance) = self.engine.get(id) else {
+            return;
+        };
+        let config = instance.config();
+        let silent = |link: &Link| {
+            let asked = config.announcing.extra_everywhere || self.links.contains(link.index);
+            asked && link.name != *config.advert_interface()
+        };
+        let mut told = Set::new();
+        let now = now();
+        for (link, address) in self.desired.places(instance, &self.world) {
+            if silent(link) && told.insert(link.index) {
+                let burst = burst(instance, &self.world, link.index, vec![address.ip], 1);
+                burst
+                    .into_iter()
+                    .for_each(|burst| self.announcer.push(burst, now));
+            }
         }
         self.announcer.send(now);
     }
@@ -743,7 +782,8 @@ impl Router {
         self.announcer.send(now);
     }
 
-    /// Carries out another configuration: what did not change does not notice.
+    /// Takes up another configuration: what did not change does not notice. Not while there is work, which speaks of the one before;
+    /// what the change asks for is itself work that [`Self::tick`] goes on with, so that adverts leave in time meanwhile.
     pub fn reload(&mut self, model: &mut Model) {
         self.links.settle(model, &self.world, &mut self.netlink);
         self.firewall.reload(&model.global);
@@ -764,10 +804,7 @@ impl Router {
         self.listen_to_routes();
         self.look_around();
         self.again();
-        while !self.work.is_empty() {
-            self.work();
-        }
-        self.engine.forget_removed();
+        self.work();
     }
 
     /// Resigns, and takes everything away that is ours unless it is to be kept.

@@ -3,7 +3,6 @@
 use core::net::IpAddr;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 
@@ -13,6 +12,7 @@ use crate::model::global::ReceiveBuffer;
 use crate::model::{self, Auth, Global, Peering};
 use crate::name::{Family, IfName, Ifindex, Priority};
 use crate::run::reactor::Source;
+use crate::sorted::Set;
 use crate::time::Instant;
 use crate::vrrp::{Datagram, Engine, Instance};
 use crate::wire::vrrp::AdvertRepr;
@@ -27,12 +27,12 @@ pub struct Sockets {
     /// When to try again what failed.
     retry: Option<Instant>,
     /// Interfaces of which a failure has been told since the last success.
-    told: BTreeSet<IfName>,
+    told: Set<IfName>,
 }
 
 struct Open {
     place: Place,
-    groups: Vec<IpAddr>,
+    memberships: Vec<Membership>,
     socket: Source<AdvertSocket>,
     /// Whether the last advert went out; told once until one does again.
     sending: bool,
@@ -55,6 +55,25 @@ impl Place {
             authenticated,
         }
     }
+}
+
+/// A group that is joined on an interface.
+type Membership = (IpAddr, Ifindex);
+
+/// The group of a virtual router, joined on the interface of its adverts, and where that is a virtual MAC's, on the one under it as
+/// well: switches learn by reports of membership where a group is wanted, and where a MAC lives, and the upper interface may not
+/// report while it is a backup's.
+fn memberships(
+    config: &model::Instance,
+    index: Ifindex,
+    parent: Option<Ifindex>,
+) -> impl Iterator<Item = Membership> {
+    let group = match config.peering {
+        Peering::Multicast(group) => Some(group),
+        Peering::Unicast { .. } => None,
+    };
+    let places = core::iter::once(index).chain(parent);
+    places.filter_map(move |index| Some((group?, index)))
 }
 
 /// Bytes that may wait for a virtual router, which keepalived adds up for all that share a socket; its own number goes before the global one.
@@ -127,45 +146,57 @@ impl Sockets {
         parent: Option<Ifindex>,
         receive_buffer: impl FnOnce() -> Option<u32>,
     ) -> Result<(), Box<dyn Error>> {
-        let group = match config.peering {
-            Peering::Multicast(group) => Some(group),
-            Peering::Unicast { .. } => None,
-        };
+        let wanted = memberships(config, place.index, parent);
         if let Some(open) = self.open.iter_mut().find(|open| open.place == place) {
-            if let Some(group) = group.filter(|group| !open.groups.contains(group)) {
-                open.socket.get_ref().join(group)?;
-                report_by(parent, group, open.socket.get_ref());
-                open.groups.push(group);
-            }
-            return Ok(());
+            return open.join(wanted);
         }
         let options = Options {
             authenticated: place.authenticated,
             receive_buffer: receive_buffer(),
         };
-        let socket = AdvertSocket::open(
-            config.advert_interface(),
-            place.index,
-            place.family,
-            group,
-            options,
-        )?;
-        if let Some(group) = group {
-            report_by(parent, group, &socket);
-        }
-        let groups = group.into_iter().collect();
-        self.open.push(Open {
+        let interface = config.advert_interface();
+        let own = memberships(config, place.index, None).next();
+        let group = own.map(|(group, _)| group);
+        let socket = AdvertSocket::open(interface, place.index, place.family, group, options)?;
+        let mut open = Open {
             place,
-            groups,
+            memberships: own.into_iter().collect(),
             socket: Source::new(socket),
             sending: true,
-        });
+        };
+        open.join(wanted)?;
+        self.open.push(open);
         Ok(())
     }
 
-    /// Closes the sockets of interfaces that are gone or no longer used.
-    pub fn keep(&mut self, used: impl Fn(Ifindex) -> bool) {
-        self.open.retain(|open| used(open.place.index));
+    /// Closes the sockets that no virtual router uses any more, and leaves the groups that none wants. `parent` is the interface
+    /// under a virtual MAC's.
+    pub fn keep(&mut self, engine: &Engine, parent: impl Fn(&IfName) -> Option<Ifindex>) {
+        let users = |place: Place| {
+            let all = engine.iter().map(|(_, instance)| instance);
+            all.filter(move |user| {
+                let index = user.ifindex();
+                index.is_some_and(|index| Place::of(user.config(), index) == place)
+            })
+        };
+        self.open.retain_mut(|open| {
+            let index = open.place.index;
+            let wanted = |membership: &Membership| {
+                users(open.place).map(Instance::config).any(|config| {
+                    let parent = parent(config.advert_interface());
+                    memberships(config, index, parent).any(|wanted| wanted == *membership)
+                })
+            };
+            let surplus: Vec<Membership> = open
+                .memberships
+                .extract_if(.., |one| !wanted(one))
+                .collect();
+            for (group, index) in surplus {
+                // It went with its interface.
+                let _ = open.socket.get_ref().leave_on(group, index);
+            }
+            users(open.place).next().is_some()
+        });
         if self.open.is_empty() {
             self.told.clear();
         }
@@ -266,11 +297,24 @@ impl Sockets {
     }
 }
 
-/// Switches learn by reports of membership where a group is wanted, and where a MAC lives. A virtual MAC's interface may not
-/// tell while it is a backup's, so that the interface under it, which hears the same, tells in its place.
-fn report_by(parent: Option<Ifindex>, group: IpAddr, socket: &AdvertSocket) {
-    if let Some(Err(error)) = parent.map(|parent| socket.join_on(group, parent)) {
-        log::debug!("cannot report {group} by the interface under a virtual MAC: {error}");
+impl Open {
+    /// Joins what it has not joined yet.
+    fn join(&mut self, wanted: impl Iterator<Item = Membership>) -> Result<(), Box<dyn Error>> {
+        for (group, index) in wanted {
+            if self.memberships.contains(&(group, index)) {
+                continue;
+            }
+            match self.socket.get_ref().join_on(group, index) {
+                Ok(()) => self.memberships.push((group, index)),
+                Err(error) if index == self.place.index => return Err(error.into()),
+                Err(error) => {
+                    log::debug!(
+                        "cannot report {group} by the interface under a virtual MAC: {error}"
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 }
 
