@@ -269,7 +269,9 @@ fn wait(main: impl Future<Output = Exit>) -> Exit {
 /// Who is to run for a configuration.
 fn wanted(model: &Model, options: &Options) -> Wanted {
     let both = options.vrrp == options.check;
-    let vrrp = !model.instances.is_empty() || model.statics != Statics::default();
+    let vrrp = !model.instances.is_empty()
+        || model.statics != Statics::default()
+        || model.lvs.sync_daemon.is_some();
     let asked = [
         (Role::Vrrp, vrrp, options.vrrp),
         (Role::Checkers, model.lvs != Lvs::default(), options.check),
