@@ -113,6 +113,18 @@ fn a_bad_file_is_not_passed_on_at_reload() {
 }
 
 #[test]
+fn a_reload_looks_for_the_scripts_of_the_new_file() {
+    let place = Place::new("scripts");
+    let daemon = place.start(&[]);
+    daemon.vrrp(&place);
+    let text = "vrrp_instance A {\n interface nowhere0\n virtual_router_id 1\n virtual_ipaddress {\n 192.0.2.1\n }\n \
+                notify_master /no/such/script\n}\n";
+    fs::write(place.file("conf"), text).unwrap();
+    signal(daemon.child.id(), "HUP");
+    daemon.says("there is no program '/no/such/script'");
+}
+
+#[test]
 fn a_storm_of_signals_stops_nothing() {
     let place = Place::new("storm");
     let mut daemon = place.start(&[]);

@@ -40,6 +40,7 @@ fn link(index: u32, called: &str) -> Link {
         group: 0,
         alias: None,
         private: false,
+        table: None,
     }
 }
 
@@ -49,6 +50,7 @@ fn macvlan(index: u32, called: &str, parent: u32, mac: Mac) -> Link {
         mac: Some(mac),
         kind: "macvlan".try_into().unwrap(),
         private: true,
+        table: None,
         ..link(index, called)
     }
 }

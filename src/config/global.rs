@@ -149,13 +149,13 @@ const MAIL: Rows = &[
             .unwrap_or(d.global.mail.timeout);
     }),
     key("smtp_alert", Any, Obeyed, |d, a| {
-        d.global.mail.alert = a.switch()
+        d.global.mail.alert = a.alert()
     }),
     key("smtp_alert_vrrp", Any, Obeyed, |d, a| {
-        d.global.mail.alert_vrrp = a.switch()
+        d.global.mail.alert_vrrp = a.alert()
     }),
     key("smtp_alert_checker", Any, NotYet, |d, a| {
-        d.global.mail.alert_checker = a.switch()
+        d.global.mail.alert_checker = a.alert()
     }),
     key("no_email_faults", Any, Obeyed, |d, _| {
         d.global.mail.faults = false

@@ -253,6 +253,8 @@ pub(super) struct Context {
     homes: Vec<Row>,
     /// What the next rule without a preference gets.
     preference: u32,
+    /// Where mails are asked for.
+    pub(super) alert: Option<Span>,
     /// Where names of routes and rules are defined.
     pub(super) names: Names,
     /// The `track_group`s that static entries name.
@@ -269,6 +271,7 @@ impl Context {
             told: BTreeSet::new(),
             homes: table(),
             preference: FIRST_PREFERENCE,
+            alert: None,
             names: Names::default(),
             track_groups: Vec::new(),
         }

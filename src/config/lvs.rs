@@ -178,7 +178,7 @@ const POOL: Rows = &[
     key("virtualhost", Value, NotYet, |d, a| {
         d.host = a.text("a host name")
     }),
-    key("smtp_alert", Any, NotYet, |d, a| d.mail = a.switch()),
+    key("smtp_alert", Any, NotYet, |d, a| d.mail = a.alert()),
     key("alpha", Any, NotYet, |d, a| d.pace.alpha = a.switch()),
     key("omega", Any, NotYet, |d, a| {
         d.omega = a.switch().unwrap_or(false)
@@ -249,7 +249,7 @@ pub(super) const REAL: Table<RealDraft> = Table {
         key("notify_down", Value, NotYet, |d, a| {
             a.notify(&mut d.notify_down)
         }),
-        key("smtp_alert", Any, NotYet, |d, a| d.mail = a.switch()),
+        key("smtp_alert", Any, NotYet, |d, a| d.mail = a.alert()),
         key("virtualhost", Value, NotYet, |d, a| {
             d.host = a.text("a host name")
         }),

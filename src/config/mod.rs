@@ -8,6 +8,7 @@ mod address;
 mod checks;
 pub mod diag;
 pub mod dump;
+mod encapsulation;
 mod expand;
 pub mod files;
 mod glob;

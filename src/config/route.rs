@@ -4,6 +4,7 @@
 use core::net::IpAddr;
 
 use super::address::SCOPES;
+use super::encapsulation;
 use super::keys::Context;
 use super::tree::Block;
 use super::value::{Args, integer};
@@ -90,11 +91,8 @@ const ACTIONS: [(&str, u8); 4] = [
     ("prohibit", 8),
 ];
 
-/// What has to do with other protocols than IP, or with an interface that is not known yet.
-const NOT_BUILT: [&str; 4] = ["encap", "vrf", "as", "ttl-propagate"];
-
 /// The other words of a route, and those of a rule, for hints.
-const ROUTE_WORDS: [&str; 30] = [
+const ROUTE_WORDS: [&str; 32] = [
     "inet",
     "inet6",
     "src",
@@ -125,6 +123,8 @@ const ROUTE_WORDS: [&str; 30] = [
     "no_track",
     "track_group",
     "default",
+    "encap",
+    "vrf",
 ];
 const RULE_WORDS: [&str; 30] = [
     "inet",
@@ -249,9 +249,16 @@ fn route(block: &Block<'_>, statics: bool, context: &mut Context) -> Option<Rout
                 placed = true;
                 destination(&mut a, &mut route);
             }
-            text if NOT_BUILT.contains(&text) => {
-                a.error(word, format!("'{text}' is not obeyed by this version yet"));
-                a.skip();
+            "encap" => hop.encapsulation = encapsulation::read(&mut a),
+            "vrf" => route.vrf = a.interface(),
+            "ttl-propagate" => {
+                a.choice("setting", &[("enabled", ()), ("disabled", ())]);
+                of_labels(&mut a, word);
+            }
+            "as" => {
+                a.flag("to");
+                a.word();
+                of_labels(&mut a, word);
             }
             text => {
                 if let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == text) {
@@ -445,6 +452,15 @@ fn whole(block: &Block<'_>, before: usize, context: &mut Context, what: &str) ->
     whole
 }
 
+/// What the kernel obeys for routes of MPLS, which have no place here.
+fn of_labels(a: &mut Args<'_, '_, '_>, word: Word<'_>) {
+    let what = format!("'{}' has no effect on a route of IP", word.text);
+    a.context
+        .diags
+        .warn(word.at, what)
+        .hint("the kernel obeys it for routes of MPLS only");
+}
+
 fn not_tracked_by_others(a: &mut Args<'_, '_, '_>, word: Word<'_>, what: &str) {
     a.error(word, format!("a {what} of an instance has no track_group"))
         .hint(format!("only a static {what} has one"));
@@ -542,7 +558,7 @@ fn group(a: &mut Args<'_, '_, '_>) -> Option<u32> {
 }
 
 /// A type of service.
-fn service(a: &mut Args<'_, '_, '_>) -> u8 {
+pub(super) fn service(a: &mut Args<'_, '_, '_>) -> u8 {
     named(a, "a type of service", &[], Some("rt_dsfield")).unwrap_or_default()
 }
 

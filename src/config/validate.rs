@@ -10,6 +10,7 @@ use super::resolve::{self, Known};
 use super::root::{Root, TrackGroup};
 use super::script::{self, Refused};
 use super::vrrp::{At, GroupDraft, InstanceDraft};
+use crate::model::global::Mail;
 use crate::model::lvs::{Check, SyncDaemon};
 use crate::model::vrrp::Peering;
 use crate::model::{
@@ -29,6 +30,9 @@ pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
     let mut diags = context.diags;
     let refused = script::check(context.scripts, default, secure, &mut diags);
     root.global.global.announcing = announcing(&root);
+    if let Some(at) = context.alert {
+        mails(at, &root.global.global.mail, &mut diags);
+    }
 
     let scripts = distinct(root.scripts, |s| &s.name, "vrrp_script", &mut diags);
     let files = distinct(root.files, |f| &f.name, "track_file", &mut diags);
@@ -142,6 +146,19 @@ fn sync_daemon(
 fn announcing(root: &Root) -> crate::model::Announcing {
     let own = super::global::AnnouncingDraft::default();
     resolve::announcing(&own, &root.global, false, &[], &IfName::default())
+}
+
+/// Mails need somebody to bring them, and somebody to bring them to.
+fn mails(asked: Span, mail: &Mail, diags: &mut Diags) {
+    let missing = match (&mail.server, mail.to.is_empty()) {
+        (Some(_), false) => return,
+        (Some(_), true) => "notification_email",
+        (None, false) => "smtp_server",
+        (None, true) => "notification_email and smtp_server",
+    };
+    diags
+        .warn(asked, "no mail is sent")
+        .hint(format!("global_defs has no {missing}"));
 }
 
 /// The first of several things with one name counts.

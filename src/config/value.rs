@@ -72,6 +72,16 @@ impl<'b, 'a, 'c> Args<'b, 'a, 'c> {
         found
     }
 
+    /// Whether mails are wanted: the first place that wants some is kept.
+    pub(super) fn alert(&mut self) -> Option<bool> {
+        let wanted = self.switch();
+        if wanted == Some(true) {
+            let at = self.block.at();
+            self.context.alert.get_or_insert(at);
+        }
+        wanted
+    }
+
     /// The name of a `track_group`, which may be defined later.
     pub(super) fn track_group(&mut self) -> Option<String> {
         let word = self.need("a track_group")?;

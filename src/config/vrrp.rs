@@ -257,7 +257,7 @@ const NOTIFY: Rows = &[
     key("notify_priority_changes", Any, Obeyed, |d, a| {
         d.notify.priority_changes = a.switch()
     }),
-    key("smtp_alert", Any, Obeyed, |d, a| d.notify.mail = a.switch()),
+    key("smtp_alert", Any, Obeyed, |d, a| d.notify.mail = a.alert()),
 ];
 
 const PEERING: Rows = &[
@@ -320,7 +320,9 @@ const LINK: Rows = &[
     key(
         "use_ipvlan",
         Any,
-        Ignored("not built: it runs without an interface of its own"),
+        Ignored(
+            "an ipvlan has the MAC of the interface under it: the addresses go on that interface instead",
+        ),
         |d, a| {
             let vmac = vmac(a, true);
             d.vmac = At::new(Some(vmac), a);
@@ -509,7 +511,7 @@ pub(super) const GROUP: Table<GroupDraft> = Table {
             key("notify_priority_changes", Any, Obeyed, |d, a| {
                 d.notify.priority_changes = a.switch()
             }),
-            key("smtp_alert", Any, Obeyed, |d, a| d.notify.mail = a.switch()),
+            key("smtp_alert", Any, Obeyed, |d, a| d.notify.mail = a.alert()),
             key(
                 "global_tracking",
                 Any,

@@ -14,7 +14,7 @@ pub mod vrrp;
 pub use address::{Address, Broadcast};
 pub use global::Global;
 pub use lvs::Lvs;
-pub use route::{Hop, Route, Rule};
+pub use route::{Encapsulation, Hop, Route, Rule};
 pub use script::{Command, Connection, Notify, User};
 pub use track::{ArgumentMatch, FileTracker, ProcessTracker, ScriptTracker, Tracking, Weight};
 pub use vrrp::{Announcing, Auth, Instance, Peering, SyncGroup, Vmac, Wish};

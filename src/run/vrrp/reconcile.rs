@@ -80,6 +80,7 @@ mod tests {
             weight: 1,
             onlink: false,
             realms: 0,
+            encapsulation: None,
         }];
         Object::Route(route)
     }
