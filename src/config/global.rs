@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::keys::Shape::{Any, Block as Braces, Value};
-use super::keys::Status::{Ignored, NotYet, Obeyed};
+use super::keys::Status::{Ignored, Obeyed};
 use super::keys::{Feature, Key, Status, Table, key, of};
 use super::value::{Args, checked, integer};
 use super::vrrp::At;

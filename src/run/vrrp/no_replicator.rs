@@ -10,12 +10,12 @@ pub struct Replicator;
 impl Replicator {
     /// Nothing.
     #[must_use]
-    pub const fn start(_: Option<SyncDaemon>, _: &Engine) -> Self {
+    pub fn start(_: Option<SyncDaemon>, _: &Engine) -> Self {
         Self
     }
 
     /// Nothing.
-    pub const fn reload(&mut self, _: Option<SyncDaemon>, _: &Engine) {}
+    pub fn reload(&mut self, _: Option<SyncDaemon>, _: &Engine) {}
 
     /// Nothing.
     pub const fn try_again(&mut self, _: &Engine) {}
