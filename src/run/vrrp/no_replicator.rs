@@ -5,13 +5,13 @@ use crate::vrrp::Engine;
 
 /// Nothing, which does nothing.
 #[derive(Debug, Default)]
-pub struct Replicator;
+pub struct Replicator {}
 
 impl Replicator {
     /// Nothing.
     #[must_use]
     pub fn start(_: Option<SyncDaemon>, _: &Engine) -> Self {
-        Self
+        Self {}
     }
 
     /// Nothing.
