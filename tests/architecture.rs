@@ -70,6 +70,7 @@ const DOORS: &[&str] = &[
     "console/mod.rs",
     "run/mod.rs",
     "run/supervise.rs",
+    "run/vrrp/mod.rs",
     "io/mod.rs",
     "cli.rs",
 ];
