@@ -17,7 +17,8 @@ use super::debouncer::Debouncer;
 use super::firewall::{self, Firewall};
 use super::links::Links;
 use super::notifier::Notifier;
-use super::object::{Key, Object};
+use super::object::{Key, Object, There};
+use super::others;
 use super::patience::Patience;
 use super::reconcile::{self, Step, Wanted};
 use super::recorder::Recorder;
@@ -25,6 +26,7 @@ use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
 use crate::error::Chain;
+use crate::io::address;
 use crate::io::error::{Failed, NetError};
 use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
@@ -160,14 +162,21 @@ impl Router {
     }
 
     /// What is there and may come and go with us was put there by an earlier run of ours: it goes if nobody wants it, and
-    /// stays untouched if somebody does.
+    /// stays untouched if somebody does. The same is true of all that bears our mark, whatever the configuration was then, unless
+    /// another daemon is there whose it may be.
     fn adopt(&mut self) {
-        let left = self
-            .world
-            .addresses()
-            .filter(|there| self.desired.may_be(there.ip) || self.links.contains(there.ifindex));
+        let alone = !others::are_here();
+        let left = self.world.addresses().filter(|there| {
+            let marked = alone && there.protocol == address::KEEPALIVED;
+            marked || self.desired.may_be(there.ip) || self.links.contains(there.ifindex)
+        });
         let addresses = left.map(|there| Object::Address(there.clone()));
         self.ours = addresses.map(|object| (object.key(), object)).collect();
+        if alone {
+            let marked = self.read_marked();
+            self.ours
+                .extend(marked.into_iter().map(|object| (object.key(), object)));
+        }
         if !self.ours.is_empty() || !self.links.is_empty() {
             self.firewall.clear_leftover();
         }
@@ -181,6 +190,18 @@ impl Router {
             }
         }
         self.commit(batch);
+    }
+
+    /// All routes and rules with our mark.
+    fn read_marked(&mut self) -> Vec<Object> {
+        let mut read = || {
+            self.world.read_routes(&mut self.netlink)?;
+            self.world.read_rules(&mut self.netlink)
+        };
+        if let Err(error) = read() {
+            log::error!("{}", Chain(&error));
+        }
+        self.world.marked().map(There::to_object).collect()
     }
 
     /// Listens to routes and rules, and reads them, while there may be some of ours.
