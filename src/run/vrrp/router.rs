@@ -26,7 +26,7 @@ use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
 use crate::error::Chain;
-use crate::io::address;
+use crate::io::address::{self, Assignment};
 use crate::io::error::{Failed, NetError};
 use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
@@ -39,8 +39,10 @@ use crate::run::reactor::{Source, now};
 use crate::time::Instant;
 use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told, Tracked};
 
-/// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
-const PORTION: usize = 200;
+/// Changes that the kernel is asked for together, and how long it is asked before adverts have their turn. With thousands of addresses
+/// on an interface one more takes it a tenth of a millisecond.
+const PORTION: usize = 64;
+const TURN: Duration = Duration::from_millis(5);
 
 /// Woken later than this, we look for adverts that wait before we miss a master.
 const LATE: Duration = Duration::from_millis(2);
@@ -86,6 +88,8 @@ pub struct Router {
     /// When the last advert was read.
     heard_at: Instant,
     work: VecDeque<Work>,
+    /// What is left of [`Work::Reconcile`], as it was planned.
+    steps: VecDeque<Step>,
     actions: Vec<Action>,
     changes: Vec<Change>,
 }
@@ -147,6 +151,7 @@ impl Router {
             recorder: recorder.transpose()?,
             heard_at: Instant(0),
             work: VecDeque::new(),
+            steps: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
             global: model.global.clone(),
@@ -165,17 +170,18 @@ impl Router {
     /// stays untouched if somebody does. The same is true of all that bears our mark, whatever the configuration was then, unless
     /// another daemon is there whose it may be.
     fn adopt(&mut self) {
-        let alone = !others::are_here();
-        let left = self.world.addresses().filter(|there| {
-            let marked = alone && there.protocol == address::KEEPALIVED;
-            marked || self.desired.may_be(there.ip) || self.links.contains(there.ifindex)
-        });
-        let addresses = left.map(|there| Object::Address(there.clone()));
-        self.ours = addresses.map(|object| (object.key(), object)).collect();
-        if alone {
-            let marked = self.read_marked();
-            self.ours
-                .extend(marked.into_iter().map(|object| (object.key(), object)));
+        let marked = self.read_marked();
+        let known = self
+            .world
+            .addresses()
+            .filter(|there| self.desired.may_be(there.ip) || self.links.contains(there.ifindex));
+        let known = known.map(|there| Object::Address(there.clone()));
+        let keyed = |object: Object| (object.key(), object);
+        self.ours = known.map(keyed).collect();
+        let mut marked: BTreeMap<Key, Object> = marked.into_iter().map(keyed).collect();
+        marked.retain(|key, _| !self.ours.contains_key(key));
+        if !marked.is_empty() && !others::are_here() {
+            self.ours.extend(marked);
         }
         if !self.ours.is_empty() || !self.links.is_empty() {
             self.firewall.clear_leftover();
@@ -192,7 +198,7 @@ impl Router {
         self.commit(batch);
     }
 
-    /// All routes and rules with our mark.
+    /// All addresses, routes and rules with our mark.
     fn read_marked(&mut self) -> Vec<Object> {
         let mut read = || {
             self.world.read_routes(&mut self.netlink)?;
@@ -201,7 +207,10 @@ impl Router {
         if let Err(error) = read() {
             log::error!("{}", Chain(&error));
         }
-        self.world.marked().map(There::to_object).collect()
+        let marked = |there: &&Assignment| there.protocol == address::KEEPALIVED;
+        let addresses = self.world.addresses().filter(marked).map(There::Address);
+        let all = addresses.chain(self.world.routes_and_rules());
+        all.map(There::to_object).collect()
     }
 
     /// Listens to routes and rules, and reads them, while there may be some of ours.
@@ -515,6 +524,7 @@ impl Router {
     /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
     /// difference is taken of everything.
     fn again(&mut self) {
+        self.steps.clear();
         if !self.work.contains(&Work::Reconcile) {
             self.work.push_back(Work::Reconcile);
         }
@@ -611,18 +621,30 @@ impl Router {
         self.engine.forget_removed();
     }
 
-    /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
+    /// Changes addresses for a while; true if there are more, be it because somebody else changes them too.
     fn reconcile(&mut self) -> bool {
         self.guard(true);
-        // Once to change, once to find that nothing is left to change.
-        let more = (0..2).all(|_| self.change_portion());
-        if !more {
-            self.guard(false);
+        let end = now() + TURN;
+        loop {
+            if self.steps.is_empty() {
+                // Once to change, once to find that nothing is left to change.
+                self.plan();
+            }
+            if self.steps.is_empty() {
+                self.guard(false);
+                return false;
+            }
+            let count = self.steps.len().min(PORTION);
+            let portion = self.steps.drain(..count).collect();
+            self.change(portion);
+            if now() >= end {
+                return true;
+            }
         }
-        more
     }
 
-    fn change_portion(&mut self) -> bool {
+    /// Finds out what is to be changed.
+    fn plan(&mut self) {
         if self.desired.has_routes() {
             if let Err(error) = self.world.read_routes(&mut self.netlink) {
                 log::error!("{}", Chain(&error));
@@ -632,12 +654,7 @@ impl Router {
         desired.extend(self.desired.now(&self.engine, &self.world));
         let mut steps = reconcile::plan(|key| self.world.there(key), desired, &self.ours);
         self.wait(&mut steps);
-        if steps.is_empty() {
-            return false;
-        }
-        steps.truncate(PORTION);
-        self.change(steps);
-        true
+        self.steps = steps.into();
     }
 
     /// Leaves out what did not last a moment ago.

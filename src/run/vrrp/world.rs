@@ -146,7 +146,7 @@ impl World {
     }
 
     /// All routes and rules that were read: those with our mark.
-    pub fn marked(&self) -> impl Iterator<Item = There<'_>> {
+    pub fn routes_and_rules(&self) -> impl Iterator<Item = There<'_>> {
         let routes = self.routes.values().map(There::Route);
         routes.chain(self.rules.iter().map(There::Rule))
     }
