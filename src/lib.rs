@@ -19,6 +19,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod argv;
+#[cfg(feature = "lvs")]
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -27,8 +28,9 @@ pub mod io;
 pub mod model;
 pub mod name;
 pub mod run;
+pub mod sorted;
 pub mod time;
-#[cfg(feature = "vrrp")]
+#[cfg(any(feature = "vrrp", feature = "lvs"))]
 pub mod track;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;

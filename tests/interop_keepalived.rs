@@ -3,12 +3,14 @@
 
 mod lab;
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lab::{Capture, Daemon, Frame, Host, Json, Lab, Program, Seen, pcap, with_namespaces};
+use lab::{
+    Capture, Daemon, Frame, Host, Json, Lab, Program, Seen, has_keepalived, pcap, skip,
+    with_namespaces,
+};
 
 /// A virtual router as both daemons are told of it.
 struct Router {
@@ -257,19 +259,10 @@ fn is_advert(frame: &Frame, wanted: u8) -> bool {
     matches!(&frame.seen, Seen::Advert { vrid, .. } if *vrid == wanted)
 }
 
-fn skip(why: &str) {
-    let required = std::env::var_os("NETNS").is_some_and(|v| v == "require");
-    assert!(!required, "{why}, but NETNS=require");
-    // Not through the harness, which would swallow it.
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("main");
-    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {why}");
-}
-
 /// Runs a test that needs namespaces and keepalived.
 fn with_keepalived(test: impl FnOnce()) {
-    if !Program::Keepalived.path().exists() {
-        return skip("keepalived is not installed");
+    if !has_keepalived() {
+        return;
     }
     with_namespaces(test);
 }

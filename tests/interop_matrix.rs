@@ -5,14 +5,15 @@
 mod lab;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use keepalite::name::{Mac, Version};
-use lab::{Capture, Daemon, Frame, Host, Lab, Program, Seen, pcap, with_namespaces};
+use lab::{
+    Capture, Daemon, Frame, Host, Lab, Program, Seen, has_keepalived, pcap, skip, with_namespaces,
+};
 
 /// Where adverts and addresses have their MAC from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,6 +253,14 @@ impl Role {
         self.lab.host(name)
     }
 
+    /// What runs on a router.
+    fn program(&self, name: &str) -> Program {
+        match name {
+            "master" => self.master,
+            _ => self.master.other(),
+        }
+    }
+
     /// Everything that happens to the two; per case, what came of each of [`EVENTS`].
     fn story(&self) -> Vec<[Finding; 3]> {
         let cases = cases();
@@ -330,9 +339,14 @@ impl Role {
             let changed = self.host(name).wait(ELECTION, there);
             changed.ok_or_else(|| format!("{name}: having {address} is never {wanted}"))?;
         }
-        // At the latest by the second announcement, of `garp_master_delay`: keepalived as the one that gives way answers the first,
-        // which draws the traffic to itself where no advert follows from the virtual MAC.
-        if !(0..12).any(|_| client.is_answered_by(address)) {
+        // Keepalived as the one that gives way answers the first announcement, which draws the traffic to itself where no advert
+        // follows from the virtual MAC. Keepalite announces once more at once, before a client gives up; keepalived after
+        // `garp_master_delay`.
+        let tries = match self.program(host) {
+            Program::Keepalite => 1,
+            Program::Keepalived => 12,
+        };
+        if !(0..tries).any(|_| client.is_answered_by(address)) {
             return Err(format!("{host} does not answer at {address}"));
         }
         same(
@@ -341,17 +355,15 @@ impl Role {
             Some(mac),
         )?;
         // As a master that gives way would, in the name of an address that it is about to lose.
-        let ours = self.host(match self.master {
-            Program::Keepalite => "master",
-            Program::Keepalived => "backup",
-        });
+        let runs_ours = |name: &&str| self.program(name) == Program::Keepalite;
+        let ours = ["master", "backup"].into_iter().find(runs_ours).unwrap();
         let answers_its_successor = |f: &&Frame| match f.seen {
             Seen::Arp {
                 request: false,
                 sender,
                 target,
                 ..
-            } => f.from == ours.name && sender == target && IpAddr::V4(sender) == address,
+            } => f.from == ours && sender == target && IpAddr::V4(sender) == address,
             _ => false,
         };
         if let Some(frame) = self.capture.frames(from).iter().find(answers_its_successor) {
@@ -464,19 +476,10 @@ fn both(one: Vec<Finding>, other: Vec<Finding>) -> Vec<Finding> {
     pairs.map(|(one, other)| one.and(other)).collect()
 }
 
-fn skip(why: &str) {
-    let required = std::env::var_os("NETNS").is_some_and(|v| v == "require");
-    assert!(!required, "{why}, but NETNS=require");
-    // Not through the harness, which would swallow it.
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("main");
-    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {why}");
-}
-
 #[test]
 fn keepalite_and_keepalived_take_over_and_give_back_in_every_combination_and_readme_says_so() {
-    if !Program::Keepalived.path().exists() {
-        return skip("keepalived is not installed");
+    if !has_keepalived() {
+        return;
     }
     with_namespaces(|| {
         let roles = [Program::Keepalived, Program::Keepalite];
@@ -534,8 +537,8 @@ fn readme_says(table: &str) {
 
 #[test]
 fn what_the_table_leaves_out_is_refused_by_one_of_the_two() {
-    if !Program::Keepalived.path().exists() {
-        return skip("keepalived is not installed");
+    if !has_keepalived() {
+        return;
     }
     with_namespaces(|| {
         let lab = Lab::new(&[("one", &["10.0.0.1/24", "fd00::1/64"])]).unwrap();

@@ -4,7 +4,7 @@
 mod lab;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use keepalite::io::sys;
 use lab::{
-    Capture, Daemon, Dump, Frame, Host, Json, Lab, Program, SOON, Seen, Watch, kill, wait_until,
-    with_namespaces,
+    Capture, Daemon, Dump, Frame, Host, Json, Lab, Program, SOON, Seen, Watch, has_keepalived,
+    kill, wait_until, with_namespaces,
 };
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 
@@ -76,22 +76,6 @@ fn longest_gap(frames: &[Frame], host: &str, vrid: u8) -> Duration {
     assert!(times.len() > 1, "{} adverts have no gap", times.len());
     let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
     gaps.max().unwrap_or_default()
-}
-
-fn has_keepalived() -> bool {
-    if Program::Keepalived.path().exists() {
-        return true;
-    }
-    let required = std::env::var_os("NETNS").is_some_and(|v| v == "require");
-    assert!(!required, "keepalived is not installed, but NETNS=require");
-    // Not through the harness, which would swallow it.
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("main");
-    let _ = writeln!(
-        io::stderr(),
-        "SKIPPED {name}: keepalived is not installed, nothing to compare with"
-    );
-    false
 }
 
 /// Runs a story with keepalived and with keepalite, and holds what they give against one another.
@@ -1007,5 +991,42 @@ fn each_process_has_one_thread_and_fifty_reloads_leave_neither_descriptors_nor_z
                 "{process} is a zombie"
             );
         }
+    });
+}
+
+#[test]
+fn a_process_that_runs_late_goes_to_real_time_one_priority_at_a_time() {
+    with_namespaces(|| {
+        let lab = alone();
+        let global = "global_defs {\n max_auto_priority 2\n min_auto_priority_delay 100000\n}\n";
+        let daemon = lab
+            .host("one")
+            .daemon(Program::Keepalite, &format!("{global}{}", plain(100)));
+        daemon.wait_for_words("Entering MASTER STATE");
+        let child = daemon.child().unwrap();
+        // Field 40 of proc(5), counted from behind the name.
+        let priority = || {
+            let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap();
+            let behind = stat.rsplit(") ").next().unwrap();
+            behind.split(' ').nth(37).unwrap().to_owned()
+        };
+        assert_eq!(priority(), "0");
+        for expected in ["1", "2", "2"] {
+            kill("STOP", child);
+            // What makes it late is that time passes.
+            std::thread::sleep(Duration::from_millis(400));
+            kill("CONT", child);
+            let step = |_| std::thread::yield_now();
+            let there = || (priority() == expected).then_some(());
+            wait_until(Instant::now() + SOON, step, there).expect("its priority");
+        }
+        assert_eq!(
+            daemon
+                .process
+                .output()
+                .matches("going to real-time priority")
+                .count(),
+            2
+        );
     });
 }

@@ -3,14 +3,12 @@
 
 mod lab;
 
-use std::io::{self, Write};
-
 use keepalite::io::netlink::{Batch, Netlink};
 use keepalite::io::route::{self, Route};
 use keepalite::io::rule::{self, Rule};
 use keepalite::io::sys;
 use keepalite::name::{Family, IfName};
-use lab::{Daemon, Host, Lab, Program, SOON, wait_until, with_namespaces};
+use lab::{Daemon, Host, Lab, Program, SOON, has_keepalived, wait_until, with_namespaces};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
@@ -131,20 +129,6 @@ fn master(host: &Host, program: Program, configuration: &str, entries: usize) ->
 
 fn lines(text: &str) -> usize {
     text.lines().filter(|line| !line.trim().is_empty()).count()
-}
-
-fn has_keepalived() -> bool {
-    if Program::Keepalived.path().exists() {
-        return true;
-    }
-    let required = std::env::var_os("NETNS").is_some_and(|v| v == "require");
-    assert!(!required, "keepalived is not installed, but NETNS=require");
-    // Not through the harness, which would swallow it.
-    let _ = writeln!(
-        io::stderr(),
-        "SKIPPED: keepalived is not installed, nothing to compare with"
-    );
-    false
 }
 
 #[test]
@@ -394,6 +378,7 @@ fn what_is_added_is_listed_as_it_was_asked_for() {
             weight: 1,
             onlink: true,
             realms: 0,
+            encapsulation: None,
         }];
         wanted.table = 6909;
         wanted.metrics = vec![(2, 1400)];
@@ -412,5 +397,38 @@ fn what_is_added_is_listed_as_it_was_asked_for() {
         lab::commit(&mut netlink, batch).unwrap();
         assert!(route::list(&mut netlink).unwrap().is_empty());
         assert!(rule::list(&mut netlink).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn packets_of_a_route_are_wrapped_as_keepalived_has_them_wrapped() {
+    let routes = "198.51.100.0/24 encap ip id 7 dst 10.0.0.7 ttl 9 tos 4 dev eth0
+        198.51.101.0/24 nexthop via 10.0.0.3 dev eth0 encap ip dst 10.0.0.8 nexthop via 10.0.0.4 dev eth0 weight 2
+        2001:db8:1::/64 encap ip6 id 3 dst 2001:db8::7 src 2001:db8::1 hoplimit 5 tc 8 dev eth0";
+    with_namespaces(|| {
+        let lab = alone();
+        let host = lab.host("one");
+        let text = configuration(100, routes, "");
+        let mut ours = master(host, Program::Keepalite, &text, lines(routes));
+        let found = tables(host);
+        assert_eq!(count(&found, "10.0.0.8"), 1, "{found:#?}");
+        // What we do not recognise would be put right over and over.
+        let socket = listen(host);
+        ours.signal("HUP");
+        ours.wait_for_words("Reloading");
+        ours.json();
+        let mut buffer = [0; 8192];
+        let told = rustix::net::recv(&socket, &mut buffer[..], rustix::net::RecvFlags::empty());
+        assert!(told.is_err(), "a reload of the same changes nothing");
+        ours.terminate();
+        if has_keepalived() {
+            let _theirs = master(host, Program::Keepalived, &text, lines(routes));
+            // keepalived 2.2.7 loses the one of a nexthop.
+            let others = |tables: &[String]| -> Vec<String> {
+                let others = tables.iter().filter(|line| !line.contains("nexthops"));
+                others.cloned().collect()
+            };
+            assert_eq!(others(&tables(host)), others(&found));
+        }
     });
 }

@@ -730,3 +730,44 @@ fn a_virtual_mac_that_does_not_track_its_parent_stays_master_without_carrier_and
         );
     });
 }
+
+#[test]
+fn garp_extra_if_keeps_the_virtual_mac_known_where_no_advert_leaves_by_it() {
+    with_lab(|lab| {
+        let capture = lab.capture().expect("a capture");
+        let more = "use_vmac\n vmac_xmit_base\n garp_extra_if 1\n garp_master_delay 0\n garp_master_repeat 1";
+        let two = "virtual_ipaddress {\n 10.0.0.1/24\n 10.0.0.11/24\n }";
+        let _daemon = Daemon::start(lab, lab.host("a"), &instance(150, two, more));
+        let announces = |f: &Frame| {
+            let Some(IpAddr::V4(ip)) = f.seen.announced() else {
+                return false;
+            };
+            f.from == "a" && f.mac == MAC && ip == VIRTUAL
+        };
+        let mut at = Vec::new();
+        let mut from = 0;
+        for _ in 0..3 {
+            let frame = capture
+                .wait_for(from, SOON, announces)
+                .expect("an announcement");
+            from = capture
+                .frames(0)
+                .iter()
+                .position(|f| f.at == frame.at)
+                .expect("it")
+                + 1;
+            at.push(frame.at);
+        }
+        for pair in at.windows(2) {
+            assert!(pair[1] - pair[0] >= Duration::from_millis(900), "{at:?}");
+        }
+        // One address of each interface is enough for a switch.
+        let other = IpAddr::from([10, 0, 0, 11]);
+        let said = capture
+            .frames(0)
+            .iter()
+            .filter(|f| f.seen.announced() == Some(other))
+            .count();
+        assert_eq!(said, 1);
+    });
+}

@@ -2,142 +2,15 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod process;
+
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// A directory with a configuration and pid files; gone with the value.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("run-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        fs::write(path.join("conf"), "! nothing\n").unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keepalite"));
-        command
-            .args(words)
-            .args(["-G", "-P", "--all", "-f"])
-            .arg(self.file("conf"))
-            .arg("-p")
-            .arg(self.file("parent.pid"))
-            .arg("-r")
-            .arg(self.file("vrrp.pid"));
-        command
-    }
-
-    fn start(&self, words: &[&str]) -> Daemon {
-        let mut child = self
-            .command(words)
-            .args(["-n", "-l", "-D"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        Daemon { child, lines }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-struct Daemon {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Daemon {
-    /// The next line that has `part` in it.
-    fn says(&self, part: &str) -> String {
-        let end = Instant::now() + LIMIT;
-        let mut heard = String::new();
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) if line.contains(part) => return line,
-                Ok(line) => heard = heard + &line + "\n",
-                Err(_) => panic!("it never said {part:?}, but\n{heard}"),
-            }
-        }
-    }
-
-    /// The number of the VRRP process once it is there and has taken its pid file.
-    fn vrrp(&self, place: &Place) -> u32 {
-        let line = self.says("Starting VRRP child process");
-        let pid: u32 = line.rsplit('=').next().unwrap().parse().unwrap();
-        until("the child's pid file", || {
-            let text = fs::read_to_string(place.file("vrrp.pid")).ok()?;
-            (text.trim() == pid.to_string()).then_some(())
-        });
-        pid
-    }
-
-    fn ends(&mut self) -> ExitStatus {
-        until("the end of the parent", || self.child.try_wait().unwrap())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + LIMIT;
-    loop {
-        if let Some(value) = check() {
-            return value;
-        }
-        assert!(Instant::now() < end, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn signal(pid: u32, name: &str) {
-    let sent = Command::new("kill")
-        .args(["-s", name, &pid.to_string()])
-        .status();
-    assert!(sent.unwrap().success());
-}
-
-fn gone(pid: u32) {
-    until("the end of a process", || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // A zombie that init has not seen yet has ended, too.
-        (stat.is_empty() || stat.contains(") Z ")).then_some(())
-    });
-}
-
-fn threads(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
-}
+use process::{Place, gone, signal, threads, until};
 
 #[test]
 fn parent_and_child_have_one_thread_each_and_only_the_parent_has_its_name() {
@@ -237,6 +110,18 @@ fn a_bad_file_is_not_passed_on_at_reload() {
     signal(daemon.child.id(), "HUP");
     daemon.says("not reloaded");
     assert!(Path::new(&format!("/proc/{vrrp}")).exists());
+}
+
+#[test]
+fn a_reload_looks_for_the_scripts_of_the_new_file() {
+    let place = Place::new("scripts");
+    let daemon = place.start(&[]);
+    daemon.vrrp(&place);
+    let text = "vrrp_instance A {\n interface nowhere0\n virtual_router_id 1\n virtual_ipaddress {\n 192.0.2.1\n }\n \
+                notify_master /no/such/script\n}\n";
+    fs::write(place.file("conf"), text).unwrap();
+    signal(daemon.child.id(), "HUP");
+    daemon.says("there is no program '/no/such/script'");
 }
 
 #[test]

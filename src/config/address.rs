@@ -85,7 +85,7 @@ fn line(a: &mut Args<'_, '_, '_>, statics: bool) -> Option<Address> {
             },
             "no_track" => address.tracked = false,
             "use_vmac" if !statics => address.on_vmac = true,
-            "track_group" if statics => address.group = a.text("a track_group"),
+            "track_group" if statics => address.group = a.track_group(),
             _ => {
                 if let Some((_, flag)) = FLAGS.iter().find(|(name, _)| *name == word.text) {
                     address.flags |= flag;

@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use super::keys::Shape::{Any, Block as Braces, Value};
 use super::keys::Status::{Ignored, NotYet, Obeyed};
-use super::keys::{Key, Status, Table, key};
+use super::keys::{Feature, Key, Status, Table, key, of};
 use super::value::{Args, checked, integer};
-use crate::model::global::{Fifo, ReceiveBuffer, Scheduling};
+use crate::model::global::{Fifo, ProcessNames, ReceiveBuffer, Scheduling};
 use crate::model::{Command, Global, Lvs, User};
 use crate::name::Version;
 
@@ -101,9 +101,9 @@ impl AnnouncingDraft {
 const SNMP: Status = Ignored("this program has no SNMP agent");
 const DBUS: Status = Ignored("this program has no D-Bus interface");
 const IPTABLES: Status = Ignored("rules are made with nftables where they are needed");
-const NAMES: Status = Ignored("processes keep their own names");
 const BUFFERS: Status = Ignored("netlink buffers grow by themselves");
 pub(super) const NO_BFD: Status = Ignored("this program has no BFD process");
+const PER_ADDRESS: Status = Ignored("each address of a group is a virtual server of its own");
 const COPIES: Status = Ignored("the configuration is read once, no copy is needed");
 
 pub(super) const GLOBAL: Table<GlobalDraft> = Table {
@@ -147,20 +147,23 @@ const MAIL: Rows = &[
             .unwrap_or(d.global.mail.timeout);
     }),
     key("smtp_alert", Any, Obeyed, |d, a| {
-        d.global.mail.alert = a.switch()
+        d.global.mail.alert = a.alert()
     }),
     key("smtp_alert_vrrp", Any, Obeyed, |d, a| {
-        d.global.mail.alert_vrrp = a.switch()
+        d.global.mail.alert_vrrp = a.alert()
     }),
-    key("smtp_alert_checker", Any, NotYet, |d, a| {
-        d.global.mail.alert_checker = a.switch()
+    key("smtp_alert_checker", Any, Obeyed, |d, a| {
+        d.global.mail.alert_checker = a.alert()
     }),
     key("no_email_faults", Any, Obeyed, |d, _| {
         d.global.mail.faults = false
     }),
-    key("no_checker_emails", Any, NotYet, |d, _| {
-        d.lvs.no_checker_emails = true
-    }),
+    of(
+        Feature::LVS,
+        key("no_checker_emails", Any, Obeyed, |d, _| {
+            d.lvs.no_checker_emails = true
+        }),
+    ),
 ];
 
 const SCRIPTS: Rows = &[
@@ -194,12 +197,18 @@ const SCRIPTS: Rows = &[
     key("vrrp_notify_fifo_script", Value, Obeyed, |d, a| {
         a.notify(&mut d.global.vrrp_fifo.script)
     }),
-    key("lvs_notify_fifo", Value, NotYet, |d, a| {
-        fifo(&mut d.global.lvs_fifo, a)
-    }),
-    key("lvs_notify_fifo_script", Value, NotYet, |d, a| {
-        a.notify(&mut d.global.lvs_fifo.script)
-    }),
+    of(
+        Feature::LVS,
+        key("lvs_notify_fifo", Value, Obeyed, |d, a| {
+            fifo(&mut d.global.lvs_fifo, a)
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_notify_fifo_script", Value, Obeyed, |d, a| {
+            a.notify(&mut d.global.lvs_fifo.script)
+        }),
+    ),
     key("fifo_write_vrrp_states_on_reload", Any, Obeyed, |d, a| {
         d.global.fifo_states_on_reload = a.switch().unwrap_or(false)
     }),
@@ -269,10 +278,10 @@ const VRRP: Rows = &[
     key("vrrp_min_garp", Any, Obeyed, |d, a| {
         d.min_garp = a.switch().unwrap_or(false)
     }),
-    key("vrrp_garp_extra_if", Value, NotYet, |d, a| {
+    key("vrrp_garp_extra_if", Value, Obeyed, |d, a| {
         d.announcing.set_extra(a)
     }),
-    key("vrrp_vmac_garp_intvl", Value, NotYet, |d, a| {
+    key("vrrp_vmac_garp_intvl", Value, Obeyed, |d, a| {
         d.announcing.set_extra(a)
     }),
     key("vrrp_down_timer_adverts", Value, Obeyed, |d, a| {
@@ -345,42 +354,63 @@ const VRRP: Rows = &[
 ];
 
 const LVS: Rows = &[
-    key("checker_log_all_failures", Any, NotYet, |d, a| {
-        d.lvs.log_all_failures = a.switch().unwrap_or(false)
-    }),
-    key("lvs_timeouts", Value, NotYet, |d, a| {
-        while let Some(word) = a.word() {
-            let slot = match word.text {
-                "tcp" => &mut d.lvs.timeouts.tcp,
-                "tcpfin" => &mut d.lvs.timeouts.tcp_fin,
-                "udp" => &mut d.lvs.timeouts.udp,
-                _ => {
-                    a.error(word, format!("unknown timeout '{}'", word.text))
-                        .hint("expected tcp, tcpfin or udp");
-                    continue;
-                }
-            };
-            *slot = a.number(1..=MOST).or(*slot);
-        }
-    }),
-    key("lvs_flush", Any, NotYet, |d, _| d.lvs.flush = true),
-    key("lvs_flush_on_stop", Any, NotYet, |d, a| {
-        d.lvs.set_flush_on_stop(a.flag("VS"))
-    }),
-    key("lvs_flush_onstop", Any, NotYet, |d, a| {
-        d.lvs.set_flush_on_stop(a.flag("VS"))
-    }),
-    key("lvs_sync_daemon", Value, NotYet, |d, a| {
-        d.lvs.sync_daemon = super::lvs::sync_daemon(a)
-    }),
-    key("rs_init_notifies", Any, NotYet, |d, _| {
-        d.lvs.init_notifies = true
-    }),
-    key("nftables_ipvs", Any, NotYet, |_, a| a.skip()),
-    key("nftables_ipvs_priority", Value, NotYet, |_, a| {
+    of(
+        Feature::LVS,
+        key("checker_log_all_failures", Any, Obeyed, |d, a| {
+            d.lvs.log_all_failures = a.switch().unwrap_or(false)
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_timeouts", Value, Obeyed, |d, a| {
+            while let Some(word) = a.word() {
+                let slot = match word.text {
+                    "tcp" => &mut d.lvs.timeouts.tcp,
+                    "tcpfin" => &mut d.lvs.timeouts.tcp_fin,
+                    "udp" => &mut d.lvs.timeouts.udp,
+                    _ => {
+                        a.error(word, format!("unknown timeout '{}'", word.text))
+                            .hint("expected tcp, tcpfin or udp");
+                        continue;
+                    }
+                };
+                *slot = a.number(1..=MOST).or(*slot);
+            }
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_flush", Any, Obeyed, |d, _| d.lvs.flush = true),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_flush_on_stop", Any, Obeyed, |d, a| {
+            d.lvs.set_flush_on_stop(a.flag("VS"))
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_flush_onstop", Any, Obeyed, |d, a| {
+            d.lvs.set_flush_on_stop(a.flag("VS"))
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_sync_daemon", Value, NotYet, |d, a| {
+            d.lvs.sync_daemon = super::lvs::sync_daemon(a)
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("rs_init_notifies", Any, Obeyed, |d, _| {
+            d.lvs.init_notifies = true
+        }),
+    ),
+    key("nftables_ipvs", Any, PER_ADDRESS, |_, a| a.skip()),
+    key("nftables_ipvs_priority", Value, PER_ADDRESS, |_, a| {
         checked(a.number::<i32>(-MOST..=MOST))
     }),
-    key("nftables_ipvs_start_fwmark", Value, NotYet, |_, a| {
+    key("nftables_ipvs_start_fwmark", Value, PER_ADDRESS, |_, a| {
         checked(a.number::<u32>(1..=u32::MAX as i64))
     }),
 ];
@@ -402,47 +432,54 @@ const SYSTEM: Rows = &[
     key("json_version", Value, Obeyed, |d, a| {
         d.global.json_version = a.number(1..=2).unwrap_or(1)
     }),
-    key("vrrp_priority", Value, NotYet, |d, a| {
+    key("vrrp_priority", Value, Obeyed, |d, a| {
         nice(&mut d.global.vrrp_process, a)
     }),
-    key("vrrp_no_swap", Any, NotYet, |d, _| {
+    key("vrrp_no_swap", Any, Obeyed, |d, _| {
         d.global.vrrp_process.no_swap = true
     }),
-    key("vrrp_rt_priority", Value, NotYet, |d, a| {
+    key("vrrp_rt_priority", Value, Obeyed, |d, a| {
         d.global.vrrp_process.realtime = a.number(1..=99)
     }),
-    key("vrrp_cpu_affinity", Value, NotYet, |d, a| {
+    key("vrrp_cpu_affinity", Value, Obeyed, |d, a| {
         cpus(&mut d.global.vrrp_process, a)
     }),
-    key("vrrp_rlimit_rttime", Value, NotYet, |d, a| {
+    key("vrrp_rlimit_rttime", Value, Obeyed, |d, a| {
         d.global.vrrp_process.rttime = a.number(1..=MOST)
     }),
-    key("vrrp_rlimit_rtime", Value, NotYet, |d, a| {
+    key("vrrp_rlimit_rtime", Value, Obeyed, |d, a| {
         d.global.vrrp_process.rttime = a.number(1..=MOST)
     }),
-    key("checker_priority", Value, NotYet, |d, a| {
+    key("checker_priority", Value, Obeyed, |d, a| {
         nice(&mut d.global.checker_process, a)
     }),
-    key("checker_no_swap", Any, NotYet, |d, _| {
+    key("checker_no_swap", Any, Obeyed, |d, _| {
         d.global.checker_process.no_swap = true
     }),
-    key("checker_rt_priority", Value, NotYet, |d, a| {
+    key("checker_rt_priority", Value, Obeyed, |d, a| {
         d.global.checker_process.realtime = a.number(1..=99)
     }),
-    key("checker_cpu_affinity", Value, NotYet, |d, a| {
+    key("checker_cpu_affinity", Value, Obeyed, |d, a| {
         cpus(&mut d.global.checker_process, a)
     }),
-    key("checker_rlimit_rttime", Value, NotYet, |d, a| {
+    key("checker_rlimit_rttime", Value, Obeyed, |d, a| {
         d.global.checker_process.rttime = a.number(1..=MOST)
     }),
-    key("checker_rlimit_rtime", Value, NotYet, |d, a| {
+    key("checker_rlimit_rtime", Value, Obeyed, |d, a| {
         d.global.checker_process.rttime = a.number(1..=MOST)
     }),
-    key("max_auto_priority", Value, NotYet, |_, a| {
-        checked(a.number::<i8>(-1..=99))
+    key("max_auto_priority", Any, Obeyed, |d, a| {
+        let most: Option<i8> = match a.peek() {
+            Some(_) => a.number(-1..=99),
+            None => Some(99),
+        };
+        // Where -1 is none, too, and no word about it.
+        d.global.auto_priority.most = most.map_or(0, |most| most.max(0).unsigned_abs());
     }),
-    key("min_auto_priority_delay", Value, NotYet, |_, a| {
-        checked(a.number::<u32>(1..=MOST))
+    key("min_auto_priority_delay", Value, Obeyed, |d, a| {
+        let micros = a.number(1..=10_000_000);
+        d.global.auto_priority.delay =
+            micros.map_or(d.global.auto_priority.delay, Duration::from_micros);
     }),
     key("reload_check_config", Any, Obeyed, |d, a| {
         d.global.reload_log = a.word().map(|w| w.text.to_owned())
@@ -459,26 +496,50 @@ const SYSTEM: Rows = &[
     key("random_seed", Value, Obeyed, |_, a| {
         checked(a.number::<u32>(0..=u32::MAX as i64))
     }),
-    key("reload_time_file", Value, NotYet, |_, a| {
-        checked(a.text("a path"))
+    key("reload_time_file", Value, Obeyed, |d, a| {
+        d.global.reload_time = absolute(a)
     }),
-    key("reload_repeat", Any, NotYet, |_, _| {}),
-    key("reload_file", Any, NotYet, |_, a| a.skip()),
-    key("iproute_usr_dir", Value, NotYet, |_, a| {
-        checked(a.text("a directory"))
+    key("reload_repeat", Any, Obeyed, |d, _| {
+        d.global.reload_repeat = true
     }),
-    key("iproute_etc_dir", Value, NotYet, |_, a| {
-        checked(a.text("a directory"))
+    key("reload_file", Any, Obeyed, |d, a| {
+        d.global.reload_file = match a.peek() {
+            None => Some(None),
+            Some(_) => absolute(a).map(Some),
+        };
+    }),
+    key("iproute_usr_dir", Value, Obeyed, |d, a| {
+        d.global.iproute_usr = a.text("a directory");
+        a.context.names.usr.clone_from(&d.global.iproute_usr);
+    }),
+    key("iproute_etc_dir", Value, Obeyed, |d, a| {
+        d.global.iproute_etc = a.text("a directory");
+        a.context.names.etc.clone_from(&d.global.iproute_etc);
+    }),
+    key("process_names", Any, Obeyed, |d, _| {
+        let [parent, vrrp, checkers] = ["keepalived", "keepalived_vrrp", "keepalived_ipvs"];
+        d.global.names = ProcessNames {
+            parent: Some(parent.to_owned()),
+            vrrp: Some(vrrp.to_owned()),
+            checkers: Some(checkers.to_owned()),
+        };
+    }),
+    key("process_name", Value, Obeyed, |d, a| {
+        d.global.names.parent = process_name(a)
+    }),
+    key("vrrp_process_name", Value, Obeyed, |d, a| {
+        d.global.names.vrrp = process_name(a)
+    }),
+    key("checker_process_name", Value, Obeyed, |d, a| {
+        d.global.names.checkers = process_name(a)
+    }),
+    key("lvs_process_name", Value, Obeyed, |d, a| {
+        d.global.names.checkers = process_name(a)
     }),
 ];
 
 const OTHERS: Rows = &[
-    key("process_names", Any, NAMES, |_, a| a.skip()),
-    key("process_name", Value, NAMES, |_, a| a.skip()),
-    key("vrrp_process_name", Value, NAMES, |_, a| a.skip()),
-    key("checker_process_name", Value, NAMES, |_, a| a.skip()),
-    key("lvs_process_name", Value, NAMES, |_, a| a.skip()),
-    key("bfd_process_name", Value, NAMES, |_, a| a.skip()),
+    key("bfd_process_name", Value, NO_BFD, |_, a| a.skip()),
     key("bfd_priority", Value, NO_BFD, |_, a| a.skip()),
     key("bfd_no_swap", Any, NO_BFD, |_, a| a.skip()),
     key("bfd_rt_priority", Value, NO_BFD, |_, a| a.skip()),
@@ -541,6 +602,27 @@ const OTHERS: Rows = &[
         |_, a| a.skip(),
     ),
 ];
+
+/// A path from the root, wherever the daemon is started.
+fn absolute(a: &mut Args<'_, '_, '_>) -> Option<String> {
+    let word = a.need("a path")?;
+    let absolute = word.text.starts_with('/');
+    if !absolute {
+        a.error(word, format!("'{}' is no path from the root", word.text))
+            .hint("it begins with '/'");
+    }
+    absolute.then(|| word.text.to_owned())
+}
+
+/// A name that the kernel keeps in full.
+fn process_name(a: &mut Args<'_, '_, '_>) -> Option<String> {
+    let word = a.need("a name")?;
+    if word.text.len() > 15 {
+        let what = format!("the kernel keeps 15 letters of '{}'", word.text);
+        a.context.diags.warn(word.at, what);
+    }
+    Some(word.text.to_owned())
+}
 
 /// 2 or 3.
 pub(super) fn version(a: &mut Args<'_, '_, '_>) -> Option<Version> {

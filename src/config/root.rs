@@ -7,7 +7,7 @@ use super::diag::Span;
 use super::global::{self, GLOBAL, GlobalDraft, NO_BFD};
 use super::keys::Shape::{Any, Block as Braces, Named, Value};
 use super::keys::Status::{Ignored, NotYet, Obeyed};
-use super::keys::{Row, Table, key};
+use super::keys::{Feature, Row, Table, key, of};
 use super::lvs::VirtualDraft;
 use super::value::{Args, checked};
 use super::vrrp::{AUTH, At, GROUP, GroupDraft, INSTANCE, InstanceDraft, LINKBEAT};
@@ -61,10 +61,12 @@ pub(super) fn rows(rows: &mut Vec<Row>) {
     GROUP.rows(rows);
     INSTANCE.rows(rows);
     AUTH.rows(rows);
-    lvs::VIRTUAL.rows(rows);
-    lvs::REAL.rows(rows);
-    lvs::TLS.rows(rows);
-    checks::rows(rows);
+    if Feature::LVS.built {
+        lvs::VIRTUAL.rows(rows);
+        lvs::REAL.rows(rows);
+        lvs::TLS.rows(rows);
+        checks::rows(rows);
+    }
 }
 
 pub(super) const ROOT: Table<Root> = Table {
@@ -131,12 +133,13 @@ pub(super) const ROOT: Table<Root> = Table {
         }),
         key("static_routes", Braces, Obeyed, |d, a| {
             d.routes
-                .extend(route::routes(a.block.children(), a.context))
+                .extend(route::routes(a.block.children(), true, a.context))
         }),
         key("static_rules", Braces, Obeyed, |d, a| {
-            d.rules.extend(route::rules(a.block.children(), a.context))
+            d.rules
+                .extend(route::rules(a.block.children(), true, a.context))
         }),
-        key("track_group", Named, NotYet, |d, a| {
+        key("track_group", Named, Obeyed, |d, a| {
             let mut group = TrackGroup {
                 name: a.text("a name").unwrap_or_default(),
                 members: Vec::new(),
@@ -195,17 +198,26 @@ pub(super) const ROOT: Table<Root> = Table {
             INSTANCE.read(a.block.children(), &mut instance, a.context);
             d.instances.push(instance);
         }),
-        key("virtual_server_group", Named, NotYet, |d, a| {
-            d.global.lvs.groups.extend(lvs::group(a))
-        }),
-        key("virtual_server", Named, NotYet, |d, a| {
-            d.servers.extend(lvs::server(a))
-        }),
-        key("SSL", Braces, NotYet, |d, a| {
-            let mut tls = Tls::default();
-            lvs::TLS.read(a.block.children(), &mut tls, a.context);
-            d.global.lvs.tls = Some(tls);
-        }),
+        of(
+            Feature::LVS,
+            key("virtual_server_group", Named, Obeyed, |d, a| {
+                d.global.lvs.groups.extend(lvs::group(a))
+            }),
+        ),
+        of(
+            Feature::LVS,
+            key("virtual_server", Named, Obeyed, |d, a| {
+                d.servers.extend(lvs::server(a))
+            }),
+        ),
+        of(
+            Feature::LVS,
+            key("SSL", Braces, NotYet, |d, a| {
+                let mut tls = Tls::default();
+                lvs::TLS.read(a.block.children(), &mut tls, a.context);
+                d.global.lvs.tls = Some(tls);
+            }),
+        ),
     ]],
 };
 
@@ -238,7 +250,7 @@ const GARP_GROUP: Table<GarpGroup> = Table {
 
 const TRACK_GROUP: Table<TrackGroup> = Table {
     block: "track_group",
-    keys: &[&[key("group", Braces, NotYet, |d, a| {
+    keys: &[&[key("group", Braces, Obeyed, |d, a| {
         let words = a.block.children().iter().flat_map(|b| b.words.iter());
         d.members.extend(words.map(|w| At {
             value: w.text.to_owned(),

@@ -2,9 +2,9 @@
 //! `ip rule`.
 
 use core::net::IpAddr;
-use std::fs;
 
 use super::address::SCOPES;
+use super::encapsulation;
 use super::keys::Context;
 use super::tree::Block;
 use super::value::{Args, integer};
@@ -91,11 +91,8 @@ const ACTIONS: [(&str, u8); 4] = [
     ("prohibit", 8),
 ];
 
-/// What has to do with other protocols than IP, or with an interface that is not known yet.
-const NOT_BUILT: [&str; 4] = ["encap", "vrf", "as", "ttl-propagate"];
-
 /// The other words of a route, and those of a rule, for hints.
-const ROUTE_WORDS: [&str; 30] = [
+const ROUTE_WORDS: [&str; 32] = [
     "inet",
     "inet6",
     "src",
@@ -126,6 +123,8 @@ const ROUTE_WORDS: [&str; 30] = [
     "no_track",
     "track_group",
     "default",
+    "encap",
+    "vrf",
 ];
 const RULE_WORDS: [&str; 30] = [
     "inet",
@@ -160,17 +159,19 @@ const RULE_WORDS: [&str; 30] = [
     "track_group",
 ];
 
-pub(super) fn routes(blocks: &[Block<'_>], context: &mut Context) -> Vec<Route> {
+/// Static ones may name a `track_group`.
+pub(super) fn routes(blocks: &[Block<'_>], statics: bool, context: &mut Context) -> Vec<Route> {
     blocks
         .iter()
-        .filter_map(|block| route(block, context))
+        .filter_map(|block| route(block, statics, context))
         .collect()
 }
 
-pub(super) fn rules(blocks: &[Block<'_>], context: &mut Context) -> Vec<Rule> {
+/// The same for rules.
+pub(super) fn rules(blocks: &[Block<'_>], statics: bool, context: &mut Context) -> Vec<Rule> {
     blocks
         .iter()
-        .filter_map(|block| rule(block, context))
+        .filter_map(|block| rule(block, statics, context))
         .collect()
 }
 
@@ -179,7 +180,7 @@ fn words(block: &Block<'_>) -> Vec<String> {
 }
 
 /// A route, unless its line is wrong: half a route would lead packets astray.
-fn route(block: &Block<'_>, context: &mut Context) -> Option<Route> {
+fn route(block: &Block<'_>, statics: bool, context: &mut Context) -> Option<Route> {
     let before = context.diags.errors();
     let mut route = Route {
         words: words(block),
@@ -222,9 +223,11 @@ fn route(block: &Block<'_>, context: &mut Context) -> Option<Route> {
             "metric" | "priority" | "preference" => {
                 route.metric = a.number(0..=i64::from(u32::MAX))
             }
-            "scope" => route.scope = named(&mut a, "a scope", &SCOPES),
-            "tos" | "dsfield" => route.tos = a.number(0..=255).unwrap_or_default(),
-            "protocol" | "proto" => route.protocol = named(&mut a, "a protocol", &PROTOCOLS),
+            "scope" => route.scope = named(&mut a, "a scope", &SCOPES, Some("rt_scopes")),
+            "tos" | "dsfield" => route.tos = service(&mut a),
+            "protocol" | "proto" => {
+                route.protocol = named(&mut a, "a protocol", &PROTOCOLS, Some("rt_protos"))
+            }
             "expires" => route.expires = a.number(0..=i64::from(u32::MAX)),
             "features" => {
                 if a.choice("feature", &[("ecn", ())]).is_some() {
@@ -240,14 +243,22 @@ fn route(block: &Block<'_>, context: &mut Context) -> Option<Route> {
             // Where the kernel puts a route that nothing is said about.
             "add" | "prepend" => {}
             "no_track" => route.tracked = false,
-            "track_group" => route.group = a.text("a track_group"),
+            "track_group" if statics => route.group = a.track_group(),
+            "track_group" => not_tracked_by_others(&mut a, word, "route"),
             "to" => {
                 placed = true;
                 destination(&mut a, &mut route);
             }
-            text if NOT_BUILT.contains(&text) => {
-                a.error(word, format!("'{text}' is not obeyed by this version yet"));
-                a.skip();
+            "encap" => hop.encapsulation = encapsulation::read(&mut a),
+            "vrf" => route.vrf = a.interface(),
+            "ttl-propagate" => {
+                a.choice("setting", &[("enabled", ()), ("disabled", ())]);
+                of_labels(&mut a, word);
+            }
+            "as" => {
+                a.flag("to");
+                a.word();
+                of_labels(&mut a, word);
             }
             text => {
                 if let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == text) {
@@ -354,7 +365,7 @@ fn gateway(a: &mut Args<'_, '_, '_>, family: &mut Option<Family>) -> Option<IpAd
     address(a, family)
 }
 
-fn rule(block: &Block<'_>, context: &mut Context) -> Option<Rule> {
+fn rule(block: &Block<'_>, statics: bool, context: &mut Context) -> Option<Rule> {
     let before = context.diags.errors();
     let mut rule = Rule {
         words: words(block),
@@ -376,16 +387,18 @@ fn rule(block: &Block<'_>, context: &mut Context) -> Option<Rule> {
             "fwmark" => rule.mark = mark(&mut a),
             "iif" | "dev" => rule.input = a.interface(),
             "oif" => rule.output = a.interface(),
-            "tos" | "dsfield" => rule.tos = a.number(0..=255).unwrap_or_default(),
+            "tos" | "dsfield" => rule.tos = service(&mut a),
             "realms" => rule.realms = realms(&mut a),
             "suppress_prefixlength" => rule.suppress_prefix = a.number(0..=128),
-            "suppress_ifgroup" => rule.suppress_group = a.number(0..=i64::from(i32::MAX)),
+            "suppress_ifgroup" => rule.suppress_group = group(&mut a),
             "tunnel-id" => rule.tunnel = a.number(0..=i64::MAX),
             "uidrange" => rule.users = range(&mut a, "users"),
             "l3mdev" => rule.l3mdev = true,
-            "protocol" => rule.protocol = named(&mut a, "a protocol", &PROTOCOLS),
+            "protocol" => {
+                rule.protocol = named(&mut a, "a protocol", &PROTOCOLS, Some("rt_protos"))
+            }
             "ipproto" | "ip_proto" => {
-                rule.ip_protocol = named(&mut a, "a protocol above IP", &IP_PROTOCOLS)
+                rule.ip_protocol = named(&mut a, "a protocol above IP", &IP_PROTOCOLS, None)
             }
             "sport" => rule.source_ports = range(&mut a, "ports"),
             "dport" => rule.destination_ports = range(&mut a, "ports"),
@@ -395,7 +408,8 @@ fn rule(block: &Block<'_>, context: &mut Context) -> Option<Rule> {
             }
             "type" => rule.action = a.choice("action", &ACTIONS).unwrap_or_default(),
             "no_track" => rule.tracked = false,
-            "track_group" => rule.group = a.text("a track_group"),
+            "track_group" if statics => rule.group = a.track_group(),
+            "track_group" => not_tracked_by_others(&mut a, word, "rule"),
             text => match ACTIONS.iter().find(|(name, _)| *name == text) {
                 Some((_, action)) => rule.action = *action,
                 None => {
@@ -436,6 +450,21 @@ fn whole(block: &Block<'_>, before: usize, context: &mut Context, what: &str) ->
             .warn(block.at(), format!("the {what} is left out"));
     }
     whole
+}
+
+/// What the kernel obeys for routes of MPLS, which have no place here.
+fn of_labels(a: &mut Args<'_, '_, '_>, word: Word<'_>) {
+    let what = format!("'{}' has no effect on a route of IP", word.text);
+    a.context
+        .diags
+        .warn(word.at, what)
+        .hint("the kernel obeys it for routes of MPLS only");
+}
+
+fn not_tracked_by_others(a: &mut Args<'_, '_, '_>, word: Word<'_>, what: &str) {
+    a.error(word, format!("a {what} of an instance has no track_group"))
+        .hint(format!("only a static {what} has one"));
+    a.skip();
 }
 
 /// A word that is none ends the line: what follows may belong to it.
@@ -502,20 +531,46 @@ fn target(a: &mut Args<'_, '_, '_>, word: Word<'_>, route: &mut Route) {
     }
 }
 
-/// A name, or a number of one byte.
-fn named(a: &mut Args<'_, '_, '_>, what: &str, names: &[(&str, u8)]) -> Option<u8> {
+/// A name that everybody knows, or that a file of iproute2 defines, or a number of one byte.
+fn named(
+    a: &mut Args<'_, '_, '_>,
+    what: &str,
+    names: &[(&str, u8)],
+    file: Option<&str>,
+) -> Option<u8> {
     let word = a.need(what)?;
-    match names.iter().find(|(name, _)| *name == word.text) {
-        Some((_, number)) => Some(*number),
-        None => a.number_of(word, 0..=255),
+    let known = names.iter().find(|(name, _)| *name == word.text);
+    if let Some((_, number)) = known {
+        return Some(*number);
+    }
+    let defined = file.and_then(|file| a.context.names.number(file, word.text));
+    match defined.map(u8::try_from) {
+        Some(Ok(number)) => Some(number),
+        _ => a.number_of(word, 0..=255),
     }
 }
 
-/// `to` or `from/to`, as numbers.
+/// A group of interfaces.
+fn group(a: &mut Args<'_, '_, '_>) -> Option<u32> {
+    let word = a.need("a group")?;
+    let defined = a.context.names.number("group", word.text);
+    defined.or_else(|| a.number_of(word, 0..=i64::from(i32::MAX)))
+}
+
+/// A type of service.
+pub(super) fn service(a: &mut Args<'_, '_, '_>) -> u8 {
+    named(a, "a type of service", &[], Some("rt_dsfield")).unwrap_or_default()
+}
+
+/// `to` or `from/to`, as numbers or names.
 fn realms(a: &mut Args<'_, '_, '_>) -> Option<u32> {
     let word = a.need("a realm")?;
     let (from, to) = word.text.split_once('/').unwrap_or(("0", word.text));
-    let number = |text| integer(text).and_then(|n| u16::try_from(n).ok());
+    let names = &a.context.names;
+    let number = |text| match integer(text) {
+        Some(number) => u16::try_from(number).ok(),
+        None => u16::try_from(names.number("rt_realms", text)?).ok(),
+    };
     let found = number(from).zip(number(to));
     if found.is_none() {
         a.error(word, format!("'{}' is no realm", word.text))
@@ -549,27 +604,12 @@ fn table(a: &mut Args<'_, '_, '_>) -> Option<u32> {
         .iter()
         .find(|(name, _)| *name == word.text)
         .map(|(_, id)| *id);
-    let found = known.or_else(|| named_table(word.text));
+    let found = known.or_else(|| a.context.names.number("rt_tables", word.text));
     if found.is_none() {
         a.error(word, format!("there is no table '{}'", word.text))
             .hint("its number does as well");
     }
     found
-}
-
-fn named_table(name: &str) -> Option<u32> {
-    ["/etc/iproute2/rt_tables", "/usr/share/iproute2/rt_tables"]
-        .iter()
-        .find_map(|file| {
-            let text = fs::read_to_string(file).ok()?;
-            text.lines().find_map(|line| {
-                let (id, text) = line.trim().split_once(|c: char| c.is_ascii_whitespace())?;
-                (text.trim() == name)
-                    .then(|| integer(id))
-                    .flatten()
-                    .and_then(|id| u32::try_from(id).ok())
-            })
-        })
 }
 
 /// `N[/mask]`.

@@ -1,21 +1,22 @@
 //! What needs the whole: names that are used and exist, identities that must differ, users and rights of scripts.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use super::address::Placed;
 use super::diag::{Diags, Span};
-use super::keys::Context;
+use super::keys::{Context, Feature};
 use super::pool;
 use super::resolve::{self, Known};
 use super::root::{Root, TrackGroup};
 use super::script::{self, Refused};
 use super::vrrp::{At, GroupDraft, InstanceDraft};
+use crate::model::global::Mail;
 use crate::model::lvs::Check;
 use crate::model::vrrp::Peering;
 use crate::model::{
-    Command, FileTracker, Instance, Model, Notify, ScriptTracker, Statics, SyncGroup, Tracking,
-    User,
+    Address, Command, FileTracker, Global, Instance, Model, Notify, ScriptTracker, Statics,
+    SyncGroup, Tracking, User,
 };
 use crate::name::{Family, IfName};
+use crate::sorted::{Map, Set};
 
 /// The model of everything that was said, with what is wrong in it added to the diagnostics.
 pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
@@ -28,6 +29,9 @@ pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
     let mut diags = context.diags;
     let refused = script::check(context.scripts, default, secure, &mut diags);
     root.global.global.announcing = announcing(&root);
+    if let Some(at) = context.alert {
+        mails(at, &root.global.global.mail, &mut diags);
+    }
 
     let scripts = distinct(root.scripts, |s| &s.name, "vrrp_script", &mut diags);
     let files = distinct(root.files, |f| &f.name, "track_file", &mut diags);
@@ -58,23 +62,20 @@ pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
         &files,
         &mut diags,
     );
-    let statics = statics(
-        root.addresses,
-        &root.track_groups,
-        &root.global.global,
-        &mut diags,
-    );
-    let track_groups = track_groups(root.track_groups, &instances, &mut diags);
+    let mut statics = Statics {
+        addresses: addresses(root.addresses, &root.global.global),
+        routes: root.routes,
+        rules: root.rules,
+        groups: track_groups(root.track_groups, &instances, &mut diags),
+    };
+    without_unknown_groups(&mut statics, context.track_groups, &mut diags);
     let mut lvs = root.global.lvs;
-    lvs.servers = pool::servers(root.servers, &lvs.groups, lvs.log_all_failures, &mut diags);
+    if Feature::LVS.built {
+        lvs.servers = pool::servers(root.servers, &lvs.groups, lvs.log_all_failures, &mut diags);
+    }
     let mut model = Model {
         global: root.global.global,
-        statics: Statics {
-            addresses: statics,
-            routes: root.routes,
-            rules: root.rules,
-            groups: track_groups,
-        },
+        statics,
         scripts,
         files,
         processes,
@@ -94,6 +95,19 @@ fn announcing(root: &Root) -> crate::model::Announcing {
     resolve::announcing(&own, &root.global, false, &[], &IfName::default())
 }
 
+/// Mails need somebody to bring them, and somebody to bring them to.
+fn mails(asked: Span, mail: &Mail, diags: &mut Diags) {
+    let missing = match (&mail.server, mail.to.is_empty()) {
+        (Some(_), false) => return,
+        (Some(_), true) => "notification_email",
+        (None, false) => "smtp_server",
+        (None, true) => "notification_email and smtp_server",
+    };
+    diags
+        .warn(asked, "no mail is sent")
+        .hint(format!("global_defs has no {missing}"));
+}
+
 /// The first of several things with one name counts.
 fn distinct<T>(
     things: Vec<At<T>>,
@@ -101,7 +115,7 @@ fn distinct<T>(
     what: &str,
     diags: &mut Diags,
 ) -> Vec<T> {
-    let mut seen = BTreeSet::new();
+    let mut seen = Set::new();
     let kept = things.into_iter().filter(|thing| {
         let new = seen.insert(name(&thing.value).clone());
         if !new {
@@ -124,13 +138,13 @@ fn instances(
     known: &Known<'_>,
     diags: &mut Diags,
 ) -> Vec<Instance> {
-    let mut names = BTreeSet::new();
+    let mut names = Set::new();
     let new: Vec<bool> = drafts
         .iter()
         .map(|draft| names.insert(draft.name.as_str()))
         .collect();
     drop(names);
-    let mut identities = BTreeMap::new();
+    let mut identities = Map::new();
     let mut instances: Vec<Instance> = Vec::with_capacity(drafts.len());
     for (mut draft, new) in drafts.into_iter().zip(new) {
         let at = draft.at;
@@ -145,9 +159,7 @@ fn instances(
         let Some(mut instance) = resolve::instance(draft, defaults, garp, diags) else {
             continue;
         };
-        let first = *identities
-            .entry(identity(&instance))
-            .or_insert(instances.len());
+        let first = *identities.get_or_insert_with(identity(&instance), || instances.len());
         if let Some(other) = instances.get(first) {
             let what = format!(
                 "virtual_router_id {} is already that of instance {} on {}",
@@ -204,7 +216,7 @@ fn groups(
     diags: &mut Diags,
 ) -> Vec<SyncGroup> {
     let mut groups: Vec<SyncGroup> = Vec::new();
-    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    let mut taken: Map<String, String> = Map::new();
     for draft in drafts {
         if groups.iter().any(|g| g.name == draft.name) {
             diags
@@ -342,31 +354,47 @@ fn track_groups(
     settle.collect()
 }
 
-fn statics(
-    placed: Vec<super::address::Placed>,
-    groups: &[TrackGroup],
-    global: &crate::model::Global,
-    diags: &mut Diags,
-) -> Vec<crate::model::Address> {
+/// Static addresses, each with its interface.
+fn addresses(placed: Vec<Placed>, global: &Global) -> Vec<Address> {
     let default = global
         .default_interface
         .clone()
         .or_else(|| IfName::new("eth0"));
-    let settle = placed.into_iter().map(|(mut address, at)| {
+    let settle = placed.into_iter().map(|(mut address, _)| {
         if address.dev.is_none() {
             address.dev = default.clone();
-        }
-        if let Some(group) = address
-            .group
-            .as_ref()
-            .filter(|g| !groups.iter().any(|t| t.name == **g))
-        {
-            diags.error(at, format!("there is no track_group '{group}'"));
-            address.group = None;
         }
         address
     });
     settle.collect()
+}
+
+/// What names a `track_group` that is not there is tracked by nobody.
+fn without_unknown_groups(statics: &mut Statics, used: Vec<At<String>>, diags: &mut Diags) {
+    let Statics {
+        addresses,
+        routes,
+        rules,
+        groups,
+    } = statics;
+    let names = || groups.iter().map(|group| group.name.as_str());
+    let known = |name: &String| names().any(|known| known == name);
+    for At { value, at } in used.iter().filter(|used| !known(&used.value)) {
+        let near = super::keys::nearest(value, names());
+        let diag = diags.error(*at, format!("there is no track_group '{value}'"));
+        diag.hint = near.map(|(name, _)| format!("did you mean '{name}'?"));
+    }
+    for address in addresses {
+        address.group.take_if(|name| !known(name));
+    }
+    let lines = routes.iter_mut().map(|r| (&mut r.group, &mut r.words));
+    let lines = lines.chain(rules.iter_mut().map(|r| (&mut r.group, &mut r.words)));
+    for (group, words) in lines {
+        if group.take_if(|name| !known(name)).is_some() {
+            let at = words.iter().position(|word| word == "track_group");
+            at.map(|at| words.drain(at..at + 2));
+        }
+    }
 }
 
 /// Takes away what script security refuses and says who runs the rest.

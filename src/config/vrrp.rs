@@ -8,7 +8,7 @@ use super::diag::Span;
 use super::global::{AnnouncingDraft, version};
 use super::keys::Shape::{Any, Block as Braces, Value};
 use super::keys::Status::{Ignored, NotYet, Obeyed};
-use super::keys::{Key, Status, Table, key};
+use super::keys::{Feature, Key, Status, Table, key, of};
 use super::route;
 use super::track::{self, HasTracking, TrackingDraft};
 use super::value::Args;
@@ -188,10 +188,11 @@ const ADDRESSES: Rows = &[
     }),
     key("virtual_routes", Braces, Obeyed, |d, a| {
         d.routes
-            .extend(route::routes(a.block.children(), a.context))
+            .extend(route::routes(a.block.children(), false, a.context))
     }),
     key("virtual_rules", Braces, Obeyed, |d, a| {
-        d.rules.extend(route::rules(a.block.children(), a.context))
+        d.rules
+            .extend(route::rules(a.block.children(), false, a.context))
     }),
     key("promote_secondaries", Any, Obeyed, |d, _| {
         d.promote_secondaries = true
@@ -225,10 +226,10 @@ const GARP: Rows = &[
             .number(0..=i64::from(i32::MAX))
             .or(d.announcing.lower_repeat);
     }),
-    key("garp_extra_if", Value, NotYet, |d, a| {
+    key("garp_extra_if", Value, Obeyed, |d, a| {
         d.announcing.set_extra(a)
     }),
-    key("vmac_garp_intvl", Value, NotYet, |d, a| {
+    key("vmac_garp_intvl", Value, Obeyed, |d, a| {
         d.announcing.set_extra(a)
     }),
 ];
@@ -256,7 +257,7 @@ const NOTIFY: Rows = &[
     key("notify_priority_changes", Any, Obeyed, |d, a| {
         d.notify.priority_changes = a.switch()
     }),
-    key("smtp_alert", Any, Obeyed, |d, a| d.notify.mail = a.switch()),
+    key("smtp_alert", Any, Obeyed, |d, a| d.notify.mail = a.alert()),
 ];
 
 const PEERING: Rows = &[
@@ -319,7 +320,9 @@ const LINK: Rows = &[
     key(
         "use_ipvlan",
         Any,
-        Ignored("not built: it runs without an interface of its own"),
+        Ignored(
+            "an ipvlan has the MAC of the interface under it: the addresses go on that interface instead",
+        ),
         |d, a| {
             let vmac = vmac(a, true);
             d.vmac = At::new(Some(vmac), a);
@@ -333,13 +336,16 @@ const LINK: Rows = &[
     key("linkbeat_use_polling", Any, LINKBEAT, |d, _| {
         d.linkbeat_polling = true
     }),
-    key("lvs_sync_daemon_interface", Value, NotYet, |d, a| {
-        a.context
-            .diags
-            .warn(a.block.at(), "'lvs_sync_daemon_interface' is deprecated")
-            .hint("use lvs_sync_daemon in global_defs");
-        d.sync_daemon = a.interface();
-    }),
+    of(
+        Feature::LVS,
+        key("lvs_sync_daemon_interface", Value, NotYet, |d, a| {
+            a.context
+                .diags
+                .warn(a.block.at(), "'lvs_sync_daemon_interface' is deprecated")
+                .hint("use lvs_sync_daemon in global_defs");
+            d.sync_daemon = a.interface();
+        }),
+    ),
 ];
 
 const FINE: Rows = &[
@@ -508,7 +514,7 @@ pub(super) const GROUP: Table<GroupDraft> = Table {
             key("notify_priority_changes", Any, Obeyed, |d, a| {
                 d.notify.priority_changes = a.switch()
             }),
-            key("smtp_alert", Any, Obeyed, |d, a| d.notify.mail = a.switch()),
+            key("smtp_alert", Any, Obeyed, |d, a| d.notify.mail = a.alert()),
             key(
                 "global_tracking",
                 Any,

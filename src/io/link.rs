@@ -19,6 +19,8 @@ const HEADER: usize = 16;
 /// `IFLA_MACVLAN_MODE` and `MACVLAN_MODE_PRIVATE` of linux/if_link.h.
 const MACVLAN_MODE: u16 = 1;
 const MACVLAN_PRIVATE: u32 = 1;
+/// `IFLA_VRF_TABLE`.
+const VRF_TABLE: u16 = 1;
 
 /// Flags of linux/if.h that matter here.
 mod flag {
@@ -60,6 +62,8 @@ pub struct Link {
     pub alias: Option<Box<str>>,
     /// A macvlan that takes no traffic from others of the same parent.
     pub private: bool,
+    /// The routing table of a VRF.
+    pub table: Option<u32>,
 }
 
 impl Link {
@@ -145,6 +149,7 @@ pub fn read(payload: &[u8]) -> Option<Link> {
         group: 0,
         alias: None,
         private: false,
+        table: None,
     };
     for (kind, value) in attributes(payload.get(HEADER..)?) {
         match Ifla::from(kind) {
@@ -165,11 +170,13 @@ pub fn read(payload: &[u8]) -> Option<Link> {
                 link.kind = info(IflaInfo::Kind)
                     .and_then(|value| text(value)?.try_into().ok())
                     .unwrap_or_default();
-                let mode = info(IflaInfo::Data)
-                    .filter(|_| link.kind == "macvlan")
-                    .and_then(|data| attributes(data).find(|(kind, _)| *kind == MACVLAN_MODE))
-                    .and_then(|(_, mode)| u32_at(mode, 0));
-                link.private = mode == Some(MACVLAN_PRIVATE);
+                let detail = |of: &str, wanted| {
+                    let data = info(IflaInfo::Data).filter(|_| link.kind == of)?;
+                    let (_, value) = attributes(data).find(|(kind, _)| *kind == wanted)?;
+                    u32_at(value, 0)
+                };
+                link.private = detail("macvlan", MACVLAN_MODE) == Some(MACVLAN_PRIVATE);
+                link.table = detail("vrf", VRF_TABLE);
             }
             _ => {}
         }

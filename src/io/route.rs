@@ -46,6 +46,8 @@ mod rta {
     pub(super) const TABLE: u16 = 15;
     pub(super) const VIA: u16 = 18;
     pub(super) const PREF: u16 = 20;
+    pub(super) const ENCAP_TYPE: u16 = 21;
+    pub(super) const ENCAP: u16 = 22;
     pub(super) const EXPIRES: u16 = 23;
 }
 
@@ -103,6 +105,29 @@ pub struct Hop {
     pub onlink: bool,
     /// As [`Route::realms`].
     pub realms: u32,
+    /// What packets are wrapped in.
+    pub encapsulation: Option<Encapsulation>,
+}
+
+/// A light-weight tunnel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Encapsulation {
+    /// `LWTUNNEL_ENCAP_*` of linux/lwtunnel.h.
+    pub kind: u16,
+    /// Attributes of that kind.
+    pub attributes: Vec<(u16, Vec<u8>)>,
+}
+
+impl Encapsulation {
+    /// Whether what is there does what is wanted: the kernel tells the rest of its fields too, and has flags of its own.
+    fn serves(&self, wanted: &Self) -> bool {
+        const FLAGS: u16 = 6;
+        let mut fields = wanted
+            .attributes
+            .iter()
+            .filter(|(field, _)| *field != FLAGS);
+        self.kind == wanted.kind && fields.all(|field| self.attributes.contains(field))
+    }
 }
 
 /// What makes it the same route to the kernel, as far as we tell ours apart: IPv4 keeps any number of ways to the same
@@ -182,6 +207,10 @@ impl Route {
             there.gateway == wanted.gateway
                 && (wanted.ifindex == 0 || there.ifindex == wanted.ifindex)
                 && there.onlink == wanted.onlink
+                && match (&there.encapsulation, &wanted.encapsulation) {
+                    (Some(there), Some(wanted)) => there.serves(wanted),
+                    (there, wanted) => there.is_none() && wanted.is_none(),
+                }
                 && (one || there.weight == wanted.weight)
         };
         // IPv6 lets packets that lead nowhere lead to the loopback interface.
@@ -300,6 +329,7 @@ pub fn read(payload: &[u8]) -> Option<Route> {
         weight: 1,
         onlink: flags & u32::from(ONLINK) != 0,
         realms: 0,
+        encapsulation: None,
     };
     for (kind, value) in attributes(payload.get(HEADER..)?) {
         match kind {
@@ -315,6 +345,7 @@ pub fn read(payload: &[u8]) -> Option<Route> {
             rta::PREF => route.preference = *value.first()?,
             rta::MULTIPATH => route.hops = hops(value),
             rta::METRICS => metrics(value, &mut route),
+            rta::ENCAP | rta::ENCAP_TYPE => encapsulation(&mut only, kind, value),
             _ => {}
         }
     }
@@ -347,16 +378,29 @@ fn hop(bytes: &[u8]) -> Option<(Hop, usize)> {
         weight: u16::from(others) + 1,
         onlink: flags & ONLINK != 0,
         realms: 0,
+        encapsulation: None,
     };
     for (kind, value) in attributes(bytes.get(HOP..len)?) {
         match kind {
             rta::GATEWAY => hop.gateway = ip(value),
             rta::VIA => hop.gateway = via(value),
             rta::FLOW => hop.realms = u32_at(value, 0)?,
+            rta::ENCAP | rta::ENCAP_TYPE => encapsulation(&mut hop, kind, value),
             _ => {}
         }
     }
     Some((hop, len))
+}
+
+/// One of the two attributes that tell of it, in any order.
+fn encapsulation(hop: &mut Hop, kind: u16, value: &[u8]) {
+    let one = hop.encapsulation.get_or_insert_default();
+    if kind == rta::ENCAP {
+        let all = attributes(value).map(|(kind, value)| (kind, value.to_vec()));
+        one.attributes = all.collect();
+    } else {
+        one.kind = u16_at(value, 0).unwrap_or(0);
+    }
 }
 
 fn metrics(row: &[u8], route: &mut Route) {
@@ -481,6 +525,14 @@ fn request(route: &Route) -> Body {
 }
 
 fn gateway(body: &mut Body, hop: &Hop, family: Family) {
+    if let Some(Encapsulation { kind, attributes }) = &hop.encapsulation {
+        body.nest(rta::ENCAP, |row| {
+            for (kind, value) in attributes {
+                row.put(*kind, value);
+            }
+        });
+        body.put(rta::ENCAP_TYPE, &kind.to_ne_bytes());
+    }
     match hop.gateway {
         None => {}
         Some(ip) if Family::of(ip) == family => body.put_ip(rta::GATEWAY, ip),
@@ -508,6 +560,7 @@ mod tests {
             weight: 1,
             onlink: false,
             realms: 0,
+            encapsulation: None,
         }
     }
 
@@ -533,6 +586,10 @@ mod tests {
         shared.hops = vec![way(Some("192.0.2.3"), 3), way(Some("2001:db8::3"), 4)];
         shared.hops[1].weight = 256;
         shared.hops[1].realms = 7;
+        shared.hops[0].encapsulation = Some(Encapsulation {
+            kind: 1,
+            attributes: vec![(1, vec![0, 6, 0x41, 0])],
+        });
         let mut nowhere = to("198.51.102.0", 24);
         nowhere.kind = 6;
         nowhere.metric = 7;
@@ -543,6 +600,10 @@ mod tests {
         v6.hops = vec![way(None, 3)];
         let mut other = Route::new(Family::V4, None);
         other.hops = vec![way(Some("2001:db8::1"), 3)];
+        other.hops[0].encapsulation = Some(Encapsulation {
+            kind: 2,
+            attributes: vec![(2, vec![192, 0, 2, 9]), (4, vec![64])],
+        });
         vec![plain, shared, nowhere, v6, other]
     }
 

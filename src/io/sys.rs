@@ -208,9 +208,52 @@ pub fn set_timer_slack(slack: Duration) {
 /// Whether this process runs under a real-time policy, where the kernel has no slack at all.
 #[must_use]
 pub fn is_realtime() -> bool {
-    // SAFETY: no pointers.
-    let policy = unsafe { libc::sched_getscheduler(0) };
+    // musl's function of this name does nothing. SAFETY: no pointers.
+    let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
+    let policy = libc::c_int::try_from(policy).unwrap_or(-1) & !libc::SCHED_RESET_ON_FORK;
     matches!(policy, libc::SCHED_FIFO | libc::SCHED_RR)
+}
+
+/// Puts this process under the round-robin policy with that priority, 1 to 99, or back under the ordinary one. What it starts
+/// inherits neither that nor a negative nice value.
+///
+/// # Errors
+/// As sched_setscheduler(2).
+pub fn set_realtime(priority: Option<u8>) -> io::Result<()> {
+    let policy = match priority {
+        Some(_) => libc::SCHED_RR,
+        None => libc::SCHED_OTHER,
+    };
+    // It has more fields elsewhere. SAFETY: all of them are numbers.
+    let mut parameter: libc::sched_param = unsafe { mem::zeroed() };
+    parameter.sched_priority = priority.map_or(0, i32::from);
+    // musl's function of this name does nothing. SAFETY: the pointer is to a parameter of ours.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
+            0,
+            policy | libc::SCHED_RESET_ON_FORK,
+            &raw const parameter,
+        )
+    })?;
+    Ok(())
+}
+
+/// Keeps all memory of this process from being swapped out, what it will get too, or does so no longer.
+///
+/// # Errors
+/// As mlockall(2).
+pub fn lock_memory(locked: bool) -> io::Result<()> {
+    let flags = libc::MCL_CURRENT | libc::MCL_FUTURE;
+    // SAFETY: no pointers.
+    check(unsafe {
+        if locked {
+            libc::mlockall(flags)
+        } else {
+            libc::munlockall()
+        }
+    })?;
+    Ok(())
 }
 
 // Sockets
@@ -728,6 +771,75 @@ pub fn local_time() -> LocalTime {
         minute: small(t.tm_min),
         second: small(t.tm_sec),
         ahead: i32::try_from(t.tm_gmtoff).unwrap_or_default(),
+    }
+}
+
+/// A moment as a calendar and a clock show it, in the zone of this host or in universal time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calendar {
+    /// Year of our era.
+    pub year: i32,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 60.
+    pub second: u8,
+}
+
+impl Calendar {
+    /// So many seconds after 1970 began.
+    #[must_use]
+    pub fn at(seconds: i64, universal: bool) -> Self {
+        let mut broken = core::mem::MaybeUninit::<libc::tm>::zeroed();
+        let seconds = libc::time_t::try_from(seconds).unwrap_or_default();
+        // SAFETY: as in `local_time`.
+        let t = unsafe {
+            if universal {
+                libc::gmtime_r(&raw const seconds, broken.as_mut_ptr());
+            } else {
+                libc::localtime_r(&raw const seconds, broken.as_mut_ptr());
+            }
+            broken.assume_init()
+        };
+        let small = |n: libc::c_int| u8::try_from(n).unwrap_or_default();
+        Self {
+            year: t.tm_year.saturating_add(1900),
+            month: small(t.tm_mon.saturating_add(1)),
+            day: small(t.tm_mday),
+            hour: small(t.tm_hour),
+            minute: small(t.tm_min),
+            second: small(t.tm_sec),
+        }
+    }
+
+    /// How many seconds after 1970 began; a day that its month has not got is one of the next month. None where nobody counts
+    /// that far.
+    #[must_use]
+    pub fn seconds(self, universal: bool) -> Option<i64> {
+        // SAFETY: a `tm` of zeroes is valid.
+        let mut t: libc::tm = unsafe { mem::zeroed() };
+        t.tm_year = self.year.checked_sub(1900)?;
+        t.tm_mon = libc::c_int::from(self.month) - 1;
+        t.tm_mday = self.day.into();
+        t.tm_hour = self.hour.into();
+        t.tm_min = self.minute.into();
+        t.tm_sec = self.second.into();
+        // Whether it is summer is found out.
+        t.tm_isdst = -1;
+        // SAFETY: the pointer is to a `tm` of ours.
+        let seconds = unsafe {
+            if universal {
+                libc::timegm(&raw mut t)
+            } else {
+                libc::mktime(&raw mut t)
+            }
+        };
+        (seconds != -1).then_some(seconds)
     }
 }
 

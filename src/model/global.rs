@@ -67,6 +67,8 @@ pub struct Global {
     pub vrrp_process: Scheduling,
     /// `checker_priority` and its kin.
     pub checker_process: Scheduling,
+    /// `max_auto_priority` and `min_auto_priority_delay`.
+    pub auto_priority: AutoPriority,
     /// `vrrp_rx_bufs_policy` with its multiplier; `None` is the system's.
     pub receive_buffer: Option<ReceiveBuffer>,
     /// `interface_up_down_delays`: interface, down delay, up delay.
@@ -87,6 +89,29 @@ pub struct Global {
     pub nftables_counters: bool,
     /// `reload_check_config`: always done; a log file may be named.
     pub reload_log: Option<String>,
+    /// `reload_time_file`: names a file that tells when to reload.
+    pub reload_time: Option<String>,
+    /// `reload_repeat`: at that time every day.
+    pub reload_repeat: bool,
+    /// `reload_file`: there while a reload reads files; `Some(None)` is keepalived's name beside the pid files.
+    pub reload_file: Option<Option<String>>,
+    /// `iproute_etc_dir`: where names of routing tables, realms and protocols are defined.
+    pub iproute_etc: Option<String>,
+    /// `iproute_usr_dir`: the same, as the distribution ships them.
+    pub iproute_usr: Option<String>,
+    /// `process_names` and its kin.
+    pub names: ProcessNames,
+}
+
+/// What processes are called in place of their own names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessNames {
+    /// `process_name`.
+    pub parent: Option<String>,
+    /// `vrrp_process_name`.
+    pub vrrp: Option<String>,
+    /// `checker_process_name`, `lvs_process_name`.
+    pub checkers: Option<String>,
 }
 
 /// `vrrp_rx_bufs_policy`: how much of what comes in may wait in a socket, for each virtual router that uses it.
@@ -161,6 +186,15 @@ pub struct DumpFiles {
     pub with_instance: bool,
 }
 
+/// What a process that runs late may do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AutoPriority {
+    /// `max_auto_priority`: the highest real-time priority that it may take, 1 to 99; zero for none.
+    pub most: u8,
+    /// `min_auto_priority_delay`: what counts as late; 1 s unless given.
+    pub delay: Duration,
+}
+
 /// How the kernel is to schedule a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scheduling {
@@ -208,6 +242,10 @@ impl Default for Global {
             child_wait: Duration::from_secs(5),
             vrrp_process: Scheduling::default(),
             checker_process: Scheduling::default(),
+            auto_priority: AutoPriority {
+                most: 0,
+                delay: Duration::from_secs(1),
+            },
             receive_buffer: None,
             link_delays: Vec::new(),
             linkbeat_polling: false,
@@ -218,6 +256,12 @@ impl Default for Global {
             nftables_priority: -1,
             nftables_counters: false,
             reload_log: None,
+            reload_time: None,
+            reload_repeat: false,
+            reload_file: None,
+            iproute_etc: None,
+            iproute_usr: None,
+            names: ProcessNames::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ pub mod vrrp;
 pub use address::{Address, Broadcast};
 pub use global::Global;
 pub use lvs::Lvs;
-pub use route::{Hop, Route, Rule};
+pub use route::{Encapsulation, Hop, Route, Rule};
 pub use script::{Command, Connection, Notify, User};
 pub use track::{ArgumentMatch, FileTracker, ProcessTracker, ScriptTracker, Tracking, Weight};
 pub use vrrp::{Announcing, Auth, Instance, Peering, SyncGroup, Vmac, Wish};
@@ -62,4 +62,18 @@ pub struct Statics {
     pub rules: Vec<Rule>,
     /// `track_group`: instances that track what names the group.
     pub groups: Vec<TrackGroup>,
+}
+
+impl Statics {
+    /// The groups that something is tracked for.
+    pub fn groups_in_use(&self) -> impl Iterator<Item = &TrackGroup> {
+        self.groups.iter().filter(|group| {
+            let of_group = |tracked: bool, name: &Option<String>| {
+                tracked && name.as_ref() == Some(&group.name)
+            };
+            self.addresses.iter().any(|a| of_group(a.tracked, &a.group))
+                || self.routes.iter().any(|r| of_group(r.tracked, &r.group))
+                || self.rules.iter().any(|r| of_group(r.tracked, &r.group))
+        })
+    }
 }

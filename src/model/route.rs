@@ -31,6 +31,8 @@ pub struct Route {
     pub source: Option<IpAddr>,
     /// `table`; the main one unless given.
     pub table: Option<u32>,
+    /// `vrf`: the table is that of this VRF, once there is one.
+    pub vrf: Option<IfName>,
     /// `metric`, `priority`, `preference`.
     pub metric: Option<u32>,
     /// `scope`, as in rtnetlink; global unless given.
@@ -72,6 +74,17 @@ pub struct Hop {
     pub onlink: bool,
     /// `realms`.
     pub realms: Option<u32>,
+    /// `encap`: what packets are wrapped in.
+    pub encapsulation: Option<Encapsulation>,
+}
+
+/// `encap` of a route: a light-weight tunnel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encapsulation {
+    /// `LWTUNNEL_ENCAP_*` of linux/lwtunnel.h.
+    pub kind: u16,
+    /// Attributes of that kind, as the kernel wants their values.
+    pub attributes: Vec<(u16, Vec<u8>)>,
 }
 
 /// One line of `virtual_rules` or `static_rules`, as `ip rule` has it.

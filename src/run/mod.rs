@@ -1,5 +1,7 @@
 //! What connects the engines to the kernel and to the people: processes, waiting, signals, files.
 
+use core::time::Duration;
+use std::ffi::CString;
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -8,25 +10,35 @@ use std::path::Path;
 use log::LevelFilter;
 use rustix::process::umask;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use smol::Task;
 
+use crate::config::Loaded;
 use crate::error::Exit;
 use crate::io::sys;
-use crate::model::{Global, Lvs, Model, Statics};
+use crate::model::{Command, Global, Model, Statics};
 
+#[cfg(feature = "lvs")]
+pub mod check;
 pub mod child;
 pub mod configuration;
 pub mod daemonize;
 pub mod errand;
 pub mod fifo;
+pub mod files;
 pub mod json;
 pub mod logger;
 pub mod lookup;
+pub mod mailbox;
 pub mod mailer;
 pub mod options;
 pub mod pidfile;
 pub mod reactor;
+pub mod reload;
+pub mod replace;
+pub mod scheduling;
 pub mod scripts;
 pub mod signal;
+pub mod single;
 pub mod supervise;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;
@@ -35,7 +47,8 @@ use configuration::Reader;
 use daemonize::{Launch, Side};
 use options::Options;
 use pidfile::{PidFile, Running};
-use signal::Signals;
+use reload::Mark;
+use signal::{Orders, Signals};
 use supervise::{Role, Wanted};
 
 const NAME: &str = concat!("keepalite v", env!("CARGO_PKG_VERSION"));
@@ -104,7 +117,8 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
     }
     settle_console(options);
     let user = global.script_user;
-    let mut farewell = global.shutdown.clone();
+    let mut standing = Standing::of(options, global);
+    name(None, global);
     let mut stopped = false;
     if let Some(hook) = &global.startup {
         let errand = errand::run("startup_script", hook, user, signals);
@@ -114,30 +128,71 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         Exit::Ok
     } else if options.single {
         enter_namespace(options, global)?;
-        let taken = |model: &Model| farewell.clone_from(&model.global.shutdown);
-        wait(serve(
-            Role::Vrrp,
-            options,
-            loaded.into_model(),
-            signals,
-            taken,
-        ))
+        let read = || {
+            standing.mark.set();
+            let loaded = configuration::reload(options, Reader::First);
+            standing.mark.clear();
+            let loaded = loaded?;
+            standing = Standing::of(options, &loaded.model.global);
+            name(None, &loaded.model.global);
+            Some(loaded)
+        };
+        wait(single::run(options, loaded.into_model(), signals, read))
     } else {
         drop(loaded);
         let reload = || {
-            let loaded = configuration::reload(options, Reader::First)?;
-            farewell.clone_from(&loaded.model.global.shutdown);
+            standing.mark.set();
+            let Some(loaded) = configuration::reload(options, Reader::First) else {
+                standing.mark.clear();
+                return None;
+            };
+            standing = Standing::of(options, &loaded.model.global);
+            name(None, &loaded.model.global);
             Some(self::wanted(&loaded.model, options))
         };
         let respawn = !options.dont_respawn;
         wait(supervise::supervise(signals, wanted, respawn, reload))
     };
-    if let Some(hook) = &farewell {
+    if let Some(hook) = &standing.farewell {
         let errand = errand::run("shutdown_script", hook, user, signals);
         let _ = reactor::block_on(errand);
     }
     log::info!("Stopped {NAME}");
     Ok(exit)
+}
+
+/// What the parent keeps of the configuration that is in force.
+struct Standing {
+    /// `shutdown_script`.
+    farewell: Option<(Command, Duration)>,
+    mark: Mark,
+    /// Watches for the time of the next reload.
+    _timetable: Option<Task<()>>,
+}
+
+impl Standing {
+    fn of(options: &Options, global: &Global) -> Self {
+        Self {
+            farewell: global.shutdown.clone(),
+            mark: Mark::of(options, global),
+            _timetable: reload::timetable(global),
+        }
+    }
+}
+
+/// Calls this process by the name that a configuration gives it.
+fn name(role: Option<Role>, global: &Global) {
+    let given = match role {
+        None => &global.names.parent,
+        Some(Role::Vrrp) => &global.names.vrrp,
+        Some(Role::Checkers) => &global.names.checkers,
+    };
+    if let Some(given) = given
+        .as_ref()
+        .and_then(|name| CString::new(name.as_str()).ok())
+    {
+        sys::name_process(&given);
+    }
 }
 
 /// A child of the parent's.
@@ -151,45 +206,82 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     let path = pidfile::path(Some(role), options, &loaded.model.global);
     let _pid_file = take_pid_file(&path)?;
     enter_namespace(options, &loaded.model.global)?;
-    Ok(wait(serve(
-        role,
-        options,
-        loaded.into_model(),
-        signals,
-        |_| {},
-    )))
+    let read = |loaded: &Loaded, mark: &mut Mark| {
+        let roles = wanted(&loaded.model, options).roles;
+        if roles.contains(&role) {
+            mark.has_read(roles.len());
+        }
+        *mark = Mark::of(options, &loaded.model.global);
+        name(Some(role), &loaded.model.global);
+    };
+    let mut mark = Mark::of(options, &loaded.model.global);
+    read(&loaded, &mut mark);
+    let part = |loaded: Loaded| {
+        let mut model = loaded.into_model();
+        if role == Role::Checkers {
+            model.global.fifo.script = fifo_script(&model, options);
+        }
+        model
+    };
+    let again = || {
+        let loaded = configuration::reload(options, Reader::Child)?;
+        read(&loaded, &mut mark);
+        Some(part(loaded))
+    };
+    Ok(wait(serve(role, options, part(loaded), signals, again)))
 }
 
-/// Does what a role is there for until a signal stops it. `taken` hears of each configuration that a reload has taken up.
+/// Does what a role is there for until a signal stops it. `read` gives the configuration to go on with at a reload, or `None` after
+/// having said why not.
 async fn serve(
     role: Role,
     options: &Options,
     model: Box<Model>,
-    signals: &mut Signals,
-    mut taken: impl FnMut(&Model),
+    signals: &mut impl Orders,
+    mut read: impl FnMut() -> Option<Box<Model>>,
 ) -> Exit {
+    let schedule = |model: &Model| {
+        // One process is scheduled as its virtual routers need it.
+        if role == Role::Vrrp || !options.single {
+            scheduling::apply(role, &model.global);
+        }
+    };
+    schedule(&model);
+    let again = || {
+        let model = read()?;
+        schedule(&model);
+        Some(model)
+    };
     match role {
         #[cfg(feature = "vrrp")]
         Role::Vrrp => {
-            let reader = if options.single {
-                Reader::First
-            } else {
-                Reader::Child
-            };
-            let again = || {
-                let model = configuration::reload(options, reader)?.into_model();
-                taken(&model);
-                Some(model)
-            };
             let record = options.record.as_deref().map(Path::new);
             vrrp::drive(model, signals, options.dont_release_vrrp, record, again).await
         }
+        #[cfg(feature = "lvs")]
+        Role::Checkers => check::drive(model, signals, options.dont_release_ipvs, again).await,
+        #[cfg(not(all(feature = "vrrp", feature = "lvs")))]
         _ => {
-            let _ = (options, model, signals, &mut taken);
+            let _ = (options, model, signals, again);
             log::error!("{role} is not in this build");
             Exit::Fatal
         }
     }
+}
+
+/// The script of `notify_fifo`, for the checkers: where there are virtual routers too, their process runs it.
+fn fifo_script(model: &Model, options: &Options) -> Option<Command> {
+    let shared = !model.instances.is_empty() && is_asked(Role::Vrrp, options);
+    model.global.fifo.script.clone().filter(|_| !shared)
+}
+
+/// Whether the options ask for a role, or for none in particular.
+const fn is_asked(role: Role, options: &Options) -> bool {
+    let only = match role {
+        Role::Vrrp => options.vrrp,
+        Role::Checkers => options.check,
+    };
+    only || options.vrrp == options.check
 }
 
 fn wait(main: impl Future<Output = Exit>) -> Exit {
@@ -201,16 +293,13 @@ fn wait(main: impl Future<Output = Exit>) -> Exit {
 
 /// Who is to run for a configuration.
 fn wanted(model: &Model, options: &Options) -> Wanted {
-    let both = options.vrrp == options.check;
     let vrrp = !model.instances.is_empty() || model.statics != Statics::default();
-    let asked = [
-        (Role::Vrrp, vrrp, options.vrrp),
-        (Role::Checkers, model.lvs != Lvs::default(), options.check),
-    ];
-    let asked = asked
+    let checkers = !model.lvs.servers.is_empty();
+    let needed = [(Role::Vrrp, vrrp), (Role::Checkers, checkers)];
+    let asked = needed
         .into_iter()
-        .filter(|(_, needed, only)| (*needed || options.all) && (both || *only))
-        .map(|(role, ..)| role);
+        .filter(|(role, needed)| (*needed || options.all) && is_asked(*role, options));
+    let asked = asked.map(|(role, _)| role);
     let mut roles = Vec::new();
     for role in asked {
         if role.is_built() {

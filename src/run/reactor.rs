@@ -52,6 +52,30 @@ pub fn sleep(duration: Duration) -> Sleep {
     sleep_until(now() + duration)
 }
 
+/// The scheduling policy of this process is another one now.
+pub fn policy_changed() {
+    REACTOR.with(|reactor| {
+        if let Some(kernel) = reactor.kernel.get() {
+            kernel.realtime.set(sys::is_realtime());
+        }
+    });
+}
+
+/// Has `told` called whenever a wait ends later than its deadline, by more than `tolerated`.
+pub fn watch_lateness(tolerated: Duration, told: Option<impl FnMut(Duration) + 'static>) {
+    let told = told.map(|told| Lateness {
+        tolerated,
+        told: Box::new(told),
+    });
+    REACTOR.with(|reactor| reactor.lateness.replace(told));
+}
+
+/// Who wants to know when we run late.
+struct Lateness {
+    tolerated: Duration,
+    told: Box<dyn FnMut(Duration)>,
+}
+
 /// Runs `main` to its end, and the spawned tasks beside it; what they have not finished by then is left waiting.
 ///
 /// # Errors
@@ -100,6 +124,7 @@ struct Reactor {
     woken_at: Cell<Instant>,
     timers: RefCell<Timers>,
     sources: RefCell<Vec<Option<Registration>>>,
+    lateness: RefCell<Option<Lateness>>,
 }
 
 impl Reactor {
@@ -113,6 +138,7 @@ impl Reactor {
                 last: 0,
             }),
             sources: RefCell::new(Vec::new()),
+            lateness: RefCell::new(None),
         }
     }
 
@@ -130,6 +156,9 @@ impl Reactor {
         let deadline = self.timers.borrow().earliest();
         let ready = kernel.wait(&mut events, block, deadline)?;
         self.woken_at.set(now());
+        if let Some(deadline) = deadline {
+            self.judge(self.woken_at.get().since(deadline));
+        }
         for event in events.iter().take(ready) {
             let (bits, token) = (event.events, event.u64);
             // Nobody is woken while anything is borrowed: the last owner of a task that ends may be its waker.
@@ -142,6 +171,14 @@ impl Reactor {
             match due {
                 Some(waker) => waker.wake(),
                 None => return Ok(()),
+            }
+        }
+    }
+
+    fn judge(&self, late: Duration) {
+        if let Some(lateness) = &mut *self.lateness.borrow_mut() {
+            if late > lateness.tolerated {
+                (lateness.told)(late);
             }
         }
     }
@@ -181,7 +218,7 @@ struct Kernel {
     /// There once `epoll_pwait2` has been refused.
     timer: OnceCell<Timer>,
     /// No slack under a real-time policy.
-    realtime: bool,
+    realtime: Cell<bool>,
 }
 
 struct Timer {
@@ -194,7 +231,7 @@ impl Kernel {
         Ok(Self {
             epoll: sys::epoll()?,
             timer: OnceCell::new(),
-            realtime: sys::is_realtime(),
+            realtime: Cell::new(sys::is_realtime()),
         })
     }
 
@@ -233,7 +270,7 @@ impl Kernel {
             return Some(Duration::ZERO);
         }
         let left = deadline?.since(now());
-        if self.realtime {
+        if self.realtime.get() {
             return Some(left);
         }
         let slack = (left / 1001).min(Duration::from_millis(100));

@@ -3,6 +3,8 @@
 //! Hosts and switches learn from a first set of gratuitous ARPs and neighbour advertisements, sent at once. A second set
 //! comes a while later for those that lost the first (a switch port that was still learning). The same pair answers an
 //! advert of lower priority, whose sender may have drawn traffic to itself. A refresh repeats for as long as we are master.
+//! `garp_extra_if` repeats on the interfaces that no advert leaves by, whose switches would forget a MAC that nobody hears.
+//! Who succeeds a living master with a virtual MAC announces once more as soon as that one has let go.
 
 use core::time::Duration;
 
@@ -12,19 +14,32 @@ use crate::time::Instant;
 /// What is still to be announced; owned by the state Master, so that nothing can be left running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
+    succession: Option<Instant>,
     second: Option<Instant>,
     lower_second: Option<Instant>,
     refresh: Option<Instant>,
+    elsewhere: Option<Instant>,
 }
+
+/// Until a master that gives way has removed its addresses. Before that, keepalived answers its successor's first gratuitous
+/// ARP, and the switch goes on bringing it what is for the virtual MAC.
+const SUCCESSION: Duration = Duration::from_millis(100);
 
 impl Schedule {
     /// The schedule of one who becomes master now; the first set is the caller's, `plan.repeat` packets.
     pub(super) fn of_new_master(plan: &Announcing, now: Instant) -> Self {
         Self {
+            succession: None,
             second: after(plan.delay, now),
             lower_second: None,
             refresh: after(plan.refresh, now),
+            elsewhere: after(plan.extra_interface, now + plan.delay),
         }
+    }
+
+    /// The master before may still be there. Who wants a single announcement (`garp_master_delay 0`) gets no other one.
+    pub(super) fn succeed(&mut self, plan: &Announcing, now: Instant) {
+        self.succession = after(plan.delay.min(SUCCESSION), now);
     }
 
     /// All addresses again, as for a new master.
@@ -43,19 +58,29 @@ impl Schedule {
     /// A reload changed the times.
     pub(super) fn replan(&mut self, plan: &Announcing, now: Instant) {
         self.refresh = after(plan.refresh, now);
+        self.elsewhere = after(plan.extra_interface, now);
     }
 
     /// When the next set is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        [self.second, self.lower_second, self.refresh]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.succession,
+            self.second,
+            self.lower_second,
+            self.refresh,
+            self.elsewhere,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// How many packets are due now; sets that fall together are sent once, as the largest of them.
     pub(super) fn due(&mut self, plan: &Announcing, now: Instant) -> Option<u32> {
         let mut repeat = 0;
+        if self.succession.take_if(|at| *at <= now).is_some() {
+            repeat = 1;
+        }
         if self.second.take_if(|at| *at <= now).is_some() {
             repeat = repeat.max(plan.repeat);
         }
@@ -68,6 +93,15 @@ impl Schedule {
             self.refresh = Some(if next > now { next } else { now + plan.refresh });
         }
         some(repeat)
+    }
+
+    /// Whether it is time for the other interfaces.
+    pub(super) fn due_elsewhere(&mut self, plan: &Announcing, now: Instant) -> bool {
+        let due = self.elsewhere.take_if(|at| *at <= now).is_some();
+        if due {
+            self.elsewhere = after(plan.extra_interface, now);
+        }
+        due
     }
 }
 

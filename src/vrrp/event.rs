@@ -51,7 +51,7 @@ pub struct Tracked<'a> {
     pub reading: Reading,
 }
 
-/// Which block of the configuration a tracker comes from; each has names of its own.
+/// Which block of the configuration a tracker comes from; each kind has names of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrackerKind {
     /// `vrrp_script`.
@@ -60,6 +60,8 @@ pub enum TrackerKind {
     File,
     /// `vrrp_track_process`.
     Process,
+    /// `track_group`: up while all is in place that names it. Its members are told in the model.
+    Statics,
 }
 
 /// What a tracker reads.
@@ -144,6 +146,9 @@ pub enum Action {
         /// Packets per address.
         repeat: u32,
     },
+    /// Send one gratuitous ARP or neighbour advertisement on each interface of its addresses that its adverts do not leave by:
+    /// `garp_extra_if`.
+    AnnounceElsewhere(Id),
     /// Send one gratuitous ARP or neighbour advertisement for the address that its adverts come from: unicast peers may
     /// have forgotten it in a long silence.
     AnnounceSource(Id),

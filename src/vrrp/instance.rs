@@ -41,6 +41,8 @@ pub struct Instance {
     /// Sum of the weights of what it tracks.
     weights: i16,
     membership: Option<Membership>,
+    /// The `track_group`s that it is in.
+    pub(super) track_groups: Vec<String>,
     /// It has told the hosts again where its addresses are; its sync group is to follow.
     pub(super) insisted: bool,
     /// An owner that gave up claiming so, because another one insists.
@@ -55,6 +57,8 @@ pub struct Instance {
     key: Option<Box<Key>>,
     /// The last sequence number of an authentication header, seen or sent.
     sequence: u32,
+    /// Whether that number was said by us, and by nobody else that we know of.
+    said_sequence: bool,
     stats: Stats,
 }
 
@@ -99,6 +103,7 @@ impl Instance {
             known: false,
             weights: 0,
             membership: None,
+            track_groups: Vec::new(),
             insisted: false,
             lowered: false,
             ifindex: None,
@@ -108,6 +113,7 @@ impl Instance {
             old_checksum: false,
             key: None,
             sequence: 0,
+            said_sequence: false,
             stats: Stats::default(),
         };
         instance.derive();

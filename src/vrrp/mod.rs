@@ -337,6 +337,10 @@ impl Engine {
             self.groups.push(group);
         }
         for (instance, membership) in self.instances.iter_mut().zip(grouped) {
+            let name = &instance.config().name;
+            let groups = model.statics.groups_in_use();
+            let groups = groups.filter(|group| group.members.contains(name));
+            instance.track_groups = groups.map(|group| group.name.clone()).collect();
             instance.join(membership);
         }
     }

@@ -83,6 +83,10 @@ pub(super) fn observe(instance: &mut Instance, world: &World, now: Instant, out:
             }
         }
     }
+    for group in &instance.track_groups {
+        let bearing = world.trackers.bearing(TrackerKind::Statics, group, None);
+        sum.add(bearing, Faults::STATICS);
+    }
     let index = own.index;
     instance.ifindex = index;
     instance.local = local;

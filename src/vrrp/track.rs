@@ -32,8 +32,10 @@ impl Faults {
     pub const NO_PEER: Self = Self(1 << 8);
     /// Its configured source address is not on this host, `track_src_ip`.
     pub const SOURCE_GONE: Self = Self(1 << 9);
+    /// Something static that names its `track_group` is not in place.
+    pub const STATICS: Self = Self(1 << 10);
 
-    const SENTENCES: [(Self, &str); 10] = [
+    const SENTENCES: [(Self, &str); 11] = [
         (Self::MISSING, "its interface does not exist"),
         (Self::DOWN, "its interface is down"),
         (Self::NO_SOURCE, "its interface has no address to send from"),
@@ -44,6 +46,10 @@ impl Faults {
         (Self::GROUP, "another member of its sync group is in fault"),
         (Self::NO_PEER, "it has no unicast_peer"),
         (Self::SOURCE_GONE, "its source address is not on this host"),
+        (
+            Self::STATICS,
+            "something static of its track_group is missing",
+        ),
     ];
 
     /// Nothing is missing.
@@ -154,7 +160,9 @@ impl Trackers {
         let files = files.map(|t| (TrackerKind::File, &t.name, t.weight));
         let processes = model.processes.iter();
         let processes = processes.map(|t| (TrackerKind::Process, &t.name, t.weight));
-        let all = scripts.chain(files).chain(processes);
+        let groups = model.statics.groups_in_use();
+        let groups = groups.map(|g| (TrackerKind::Statics, &g.name, Weight::default()));
+        let all = scripts.chain(files).chain(processes).chain(groups);
         Self(
             all.map(|(kind, name, weight)| Tracker {
                 kind,

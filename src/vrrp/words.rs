@@ -4,7 +4,6 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::{Action, Engine, Event, Reading, TrackerKind};
-use crate::time::Instant;
 
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,6 +34,7 @@ impl fmt::Display for Event<'_> {
                     TrackerKind::Script => "script",
                     TrackerKind::File => "file",
                     TrackerKind::Process => "process",
+                    TrackerKind::Statics => "statics",
                 };
                 write!(f, "tracked {kind} {} ", tracked.name)?;
                 match tracked.reading {
@@ -60,6 +60,7 @@ impl fmt::Display for Action {
             Self::Acquire(_) => f.write_str("acquire"),
             Self::Release(_) => f.write_str("release"),
             Self::Announce { repeat, .. } => write!(f, "announce {repeat} times"),
+            Self::AnnounceElsewhere(_) => f.write_str("announce elsewhere"),
             Self::AnnounceSource(_) => f.write_str("announce its source"),
             Self::Notify {
                 state, priority, ..
@@ -87,32 +88,13 @@ impl Engine {
             | Action::Acquire(id)
             | Action::Release(id)
             | Action::Announce { id, .. }
+            | Action::AnnounceElsewhere(id)
             | Action::AnnounceSource(id)
             | Action::Notify { id, .. }
             | Action::Say { id, .. } => self.get(id).map(|instance| &*instance.config().name),
             Action::NotifyGroup { group, .. } => self.group(group).map(|g| &*g.config().name),
             Action::SayStranger(_) => None,
         }
-    }
-}
-
-/// A time in seconds as people write it: no zeros behind.
-#[derive(Clone, Copy, Debug)]
-pub struct Seconds(pub Instant);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, micros) = (self.0.0 / 1_000_000, self.0.0 % 1_000_000);
-        write!(f, "{whole}")?;
-        if micros == 0 {
-            return Ok(());
-        }
-        let (mut digits, mut part) = (6, micros);
-        while part % 10 == 0 {
-            part /= 10;
-            digits -= 1;
-        }
-        write!(f, ".{part:0digits$}")
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::{Host, Json, Process, Watch};
+use super::{Host, Json, Process, Watch, skip};
 
 /// Nothing that a daemon is asked for takes as long.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -41,6 +41,15 @@ impl Program {
             Self::Keepalived => Self::Keepalite,
         }
     }
+}
+
+/// Is there a keepalived to compare with? If not, that is said loudly.
+pub(crate) fn has_keepalived() -> bool {
+    let installed = Program::Keepalived.path().exists();
+    if !installed {
+        skip("keepalived is not installed, nothing to compare with");
+    }
+    installed
 }
 
 /// A question to a running daemon: a signal, and the file that answers it.

@@ -44,10 +44,10 @@ mod watch;
 
 pub(crate) use capture::{Capture, Frame, Seen, pcap};
 pub(crate) use client::{Client, Outage};
-pub(crate) use daemon::{Daemon, Dump, Program, SOON, kill};
+pub(crate) use daemon::{Daemon, Dump, Program, SOON, has_keepalived, kill};
 pub(crate) use host::Host;
 pub(crate) use json::Json;
-pub(crate) use namespace::{Namespace, as_root, permitted, with_namespaces};
+pub(crate) use namespace::{Namespace, as_root, permitted, skip, with_namespaces};
 pub(crate) use process::Process;
 pub(crate) use watch::Watch;
 

@@ -88,14 +88,15 @@ pub(crate) fn with_namespaces(test: impl FnOnce()) {
         assert!(status.success(), "{name} failed in its user namespace");
         return;
     }
+    skip("network namespaces are not permitted here");
+}
+
+/// Says loudly that a test, or a part of it, is left out; where the environment has `NETNS=require` that is a failure.
+pub(crate) fn skip(why: &str) {
     let required = std::env::var_os("NETNS").is_some_and(|v| v == "require");
-    assert!(
-        !required,
-        "{name}: network namespaces are required (NETNS=require) but not permitted"
-    );
+    assert!(!required, "{why}, but NETNS=require");
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("main");
     // Not through the harness, which would swallow it.
-    let _ = writeln!(
-        io::stderr(),
-        "SKIPPED {name}: network namespaces are not permitted here"
-    );
+    let _ = writeln!(io::stderr(), "SKIPPED {name}: {why}");
 }

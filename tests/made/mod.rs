@@ -13,7 +13,7 @@ use core::time::Duration;
 use keepalite::model::vrrp::Peer;
 use keepalite::model::{
     Address, Announcing, Auth, Command, FileTracker, Instance, Model, Notify, Peering,
-    ProcessTracker, ScriptTracker, SyncGroup, Tracking, Weight, Wish,
+    ProcessTracker, ScriptTracker, SyncGroup, TrackGroup, Tracking, Vmac, Weight, Wish,
 };
 use keepalite::name::{Family, IfName, Version, Vrid};
 use keepalite::time::Centis;
@@ -170,6 +170,8 @@ pub(crate) fn set(instance: &mut Instance, line: &str) {
         "garp_master_refresh" => announcing.refresh = seconds(),
         "garp_master_refresh_repeat" => announcing.refresh_repeat = number(),
         "garp_lower_prio_delay" => announcing.lower_delay = seconds(),
+        "garp_extra_if" => announcing.extra_interface = seconds(),
+        "use_vmac" => instance.vmac = Some(vmac()),
         "garp_lower_prio_repeat" => announcing.lower_repeat = number(),
         other => panic!("no such key: {other}"),
     }
@@ -229,6 +231,34 @@ pub(crate) fn tracker(model: &mut Model, line: &str) -> bool {
         }),
     }
     true
+}
+
+/// Adds `track_group NAME MEMBER…` with a static address that names it, and tells whether the line was one.
+pub(crate) fn track_group(model: &mut Model, line: &str) -> bool {
+    let mut words = line.split_whitespace().map(str::to_owned);
+    if words.next().as_deref() != Some("track_group") {
+        return false;
+    }
+    let name = words.next().expect("a name");
+    let mut address = address("192.0.2.1");
+    address.group = Some(name.clone());
+    model.statics.addresses.push(address);
+    let members = words.collect();
+    model.statics.groups.push(TrackGroup { name, members });
+    true
+}
+
+/// The interface of a virtual MAC over eth0, once its name is chosen.
+fn vmac() -> Vmac {
+    Vmac {
+        name: Some(interface("vrrp.51")),
+        mac: None,
+        transmit_base: false,
+        per_address: false,
+        netlink_notify: false,
+        group: None,
+        ipvlan: false,
+    }
 }
 
 /// Adds `group NAME MEMBER…`, and tells whether the line was one.

@@ -4,10 +4,11 @@ mod lvs;
 mod vrrp;
 
 use core::fmt::{self, Display, Write};
-use core::time::Duration;
 
+use super::keys::Feature;
 use crate::model::global::{Fifo, ReceiveBuffer, Scheduling};
 use crate::model::{Announcing, Command, Global, Model, User, Weight};
+use crate::time::Seconds;
 
 /// The text of a model.
 #[must_use]
@@ -16,10 +17,14 @@ pub fn dump(model: &Model) -> String {
     outside(&model.global, &mut out);
     out.block("global_defs", |out| {
         global(&model.global, out);
-        lvs::global(&model.lvs, out);
+        if Feature::LVS.built {
+            lvs::global(&model.lvs, out);
+        }
     });
     vrrp::dump(model, &mut out);
-    lvs::dump(model, &mut out);
+    if Feature::LVS.built {
+        lvs::dump(model, &mut out);
+    }
     out.text
 }
 
@@ -145,21 +150,6 @@ impl Display for ByUser {
             Some(user) => write!(f, " {} {}", user.uid, user.gid),
             None => Ok(()),
         }
-    }
-}
-
-/// Seconds, with as many digits as are needed.
-pub(super) struct Seconds(pub(super) Duration);
-
-impl Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.as_secs())?;
-        let micros = self.0.subsec_micros();
-        if micros > 0 {
-            let digits = format!("{micros:06}");
-            write!(f, ".{}", digits.trim_end_matches('0'))?;
-        }
-        Ok(())
     }
 }
 
@@ -333,7 +323,28 @@ fn system(global: &Global, out: &mut Out) {
     }
     scheduling("vrrp", &global.vrrp_process, out);
     scheduling("checker", &global.checker_process, out);
+    let (auto, default) = (global.auto_priority, Global::default().auto_priority);
+    out.value(
+        "max_auto_priority",
+        Some(auto.most).filter(|most| *most != 0),
+    );
+    let delay = Some(auto.delay).filter(|delay| *delay != default.delay);
+    out.value(
+        "min_auto_priority_delay",
+        delay.map(|delay| delay.as_micros()),
+    );
+    out.word("process_name", global.names.parent.as_ref());
+    out.word("vrrp_process_name", global.names.vrrp.as_ref());
+    out.word("checker_process_name", global.names.checkers.as_ref());
     out.word("reload_check_config", global.reload_log.as_ref());
+    out.word("reload_time_file", global.reload_time.as_ref());
+    out.flag("reload_repeat", global.reload_repeat);
+    match &global.reload_file {
+        Some(None) => out.line("reload_file"),
+        given => out.word("reload_file", given.as_ref().and_then(Option::as_ref)),
+    }
+    out.word("iproute_etc_dir", global.iproute_etc.as_ref());
+    out.word("iproute_usr_dir", global.iproute_usr.as_ref());
 }
 
 fn scheduling(process: &str, scheduling: &Scheduling, out: &mut Out) {

@@ -1,7 +1,6 @@
 //! Which addresses are to be where, and the routes and rules that come with them.
 
 use core::net::{IpAddr, Ipv4Addr};
-use std::collections::BTreeSet;
 
 use super::object::Object;
 use super::reconcile::Wanted;
@@ -9,15 +8,16 @@ use super::routes;
 use super::world::World;
 use crate::io::address::{self, Assignment};
 use crate::io::link::Link;
-use crate::model::{Address, Broadcast, Model, Statics};
+use crate::model::{Address, Broadcast, Model, Route, Rule, Statics};
 use crate::name::IfName;
+use crate::sorted::Set;
 use crate::vrrp::{Engine, Instance};
 
 /// What a configuration says about addresses, routes and rules beyond what its virtual routers hold.
 #[derive(Debug, Default)]
 pub struct Desired {
     statics: Statics,
-    virtual_ones: BTreeSet<IpAddr>,
+    virtual_ones: Set<IpAddr>,
     has_routes: bool,
     has_rules: bool,
 }
@@ -42,7 +42,7 @@ impl Desired {
 
     /// Addresses that come and go with virtual routers.
     #[must_use]
-    pub const fn virtual_ones(&self) -> &BTreeSet<IpAddr> {
+    pub const fn virtual_ones(&self) -> &Set<IpAddr> {
         &self.virtual_ones
     }
 
@@ -93,6 +93,45 @@ impl Desired {
             .collect();
         all.extend(self.routes_and_rules(holders, world));
         all
+    }
+
+    /// Of every `track_group`: whether all that names it is in place, and the interfaces of that are up.
+    #[must_use]
+    pub fn track_groups(&self, world: &World) -> Vec<(String, bool)> {
+        let statics = &self.statics;
+        let runs = |name: &IfName| world.link_named(name).is_some_and(Link::is_running);
+        let there = |wanted: Wanted| {
+            let object = wanted.object;
+            !object.is_seen() || world.there(&object.key()).is_some()
+        };
+        let address = |address: &Address| {
+            let link = address.dev.as_ref().and_then(|dev| world.link_named(dev));
+            link.is_some_and(|link| {
+                let object = Object::Address(assignment(link, address));
+                link.is_running() && world.there(&object.key()).is_some()
+            })
+        };
+        let route = |route: &Route| {
+            let mut devices = route.hops.iter().filter_map(|hop| hop.dev.as_ref());
+            devices.all(runs) && routes::route(route, world).is_some_and(there)
+        };
+        let rule = |rule: &Rule| {
+            let mut devices = rule.input.iter().chain(&rule.output);
+            devices.all(runs) && there(routes::rule(rule))
+        };
+        let states = statics.groups_in_use().map(|group| {
+            let of_group = |tracked: bool, name: &Option<String>| {
+                tracked && name.as_ref() == Some(&group.name)
+            };
+            let mut addresses = statics.addresses.iter();
+            let mut routes = statics.routes.iter();
+            let mut rules = statics.rules.iter();
+            let whole = addresses.all(|a| !of_group(a.tracked, &a.group) || address(a))
+                && routes.all(|r| !of_group(r.tracked, &r.group) || route(r))
+                && rules.all(|r| !of_group(r.tracked, &r.group) || rule(r));
+            (group.name.clone(), whole)
+        });
+        states.collect()
     }
 
     /// All routes and rules that there ever can be.

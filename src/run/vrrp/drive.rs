@@ -14,14 +14,14 @@ use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
 use crate::run::reactor::{now, sleep_until};
-use crate::run::signal::{Signal, Signals};
+use crate::run::signal::{Orders, Signal};
 
 /// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
 /// `None` after having said why not. With `keep`, addresses stay where they are at the end; with `record`, what happens is
 /// written down in that file.
 pub async fn drive(
     mut model: Box<Model>,
-    signals: &mut Signals,
+    signals: &mut impl Orders,
     keep: bool,
     record: Option<&Path>,
     mut reload: impl FnMut() -> Option<Box<Model>>,
@@ -38,14 +38,7 @@ pub async fn drive(
         }
     };
     let mut buffer = [0; advert::BUFFER];
-    let mut reloading = false;
     let exit = loop {
-        if reloading && !router.is_busy() {
-            reloading = false;
-            if let Some(mut model) = reload() {
-                router.reload(&mut model);
-            }
-        }
         let observed = match happening(&router, signals.next()).await {
             Ok(Happening::Due) => {
                 router.tick(&mut buffer);
@@ -62,7 +55,9 @@ pub async fn drive(
             }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
-                reloading = true;
+                if let Some(mut model) = reload() {
+                    router.reload(&mut model);
+                }
                 Ok(())
             }
             Ok(Happening::Signal(Ok(signal))) => {

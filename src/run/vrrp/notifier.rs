@@ -2,16 +2,15 @@
 //! the script of all states, the FIFOs, a mail.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
-use std::path::Path;
 
-use smol::{Task, future};
+use smol::future;
 
-use crate::model::{self, Command, Global, Notify, User};
+use crate::model::{Command, Global, Notify};
 use crate::name::Priority;
-use crate::run::fifo::{self, Fifo};
+use crate::run::fifo::Outlet;
 use crate::run::mailer::Mailer;
 use crate::run::scripts::{Job, Runner};
+use crate::sorted::Map;
 use crate::vrrp::{Group, GroupId, Id, Instance, State, Told};
 
 /// How long the scripts that are told of the stop may take.
@@ -24,7 +23,7 @@ pub struct Notifier {
     lines: [Outlet; 2],
     mailer: Mailer,
     /// What the last mail about each told, so that none tells it again.
-    mailed: BTreeMap<Queue, Told>,
+    mailed: Map<Queue, Told>,
     /// `smtp_alert_vrrp`, or `smtp_alert`.
     alert: bool,
     /// False with `no_email_faults`.
@@ -47,15 +46,6 @@ struct Subject<'a> {
     notify: &'a Notify,
 }
 
-/// A FIFO as it was asked for, and what came of it.
-#[derive(Default)]
-struct Outlet {
-    asked: model::global::Fifo,
-    open: Option<Fifo>,
-    /// Ends the script when it goes.
-    reader: Option<Task<()>>,
-}
-
 impl Notifier {
     /// Opens the FIFOs and starts the scripts that read them.
     #[must_use]
@@ -64,7 +54,7 @@ impl Notifier {
             runner: Runner::new(global.script_user),
             lines: Default::default(),
             mailer: Mailer::new(global),
-            mailed: BTreeMap::new(),
+            mailed: Map::new(),
             alert: false,
             mail_faults: true,
             priority_changes: false,
@@ -159,14 +149,9 @@ impl Notifier {
             let arguments = [kind, name, state, &priority.to_string()].map(str::to_owned);
             self.run(queue, name, "notify", command, arguments.into());
         }
-        let mut open = self
-            .lines
-            .iter_mut()
-            .filter_map(|outlet| outlet.open.as_mut())
-            .peekable();
-        if open.peek().is_some() {
+        if self.lines.iter().any(Outlet::is_open) {
             let line = format!("{kind} \"{name}\" {state} {priority}\n");
-            open.for_each(|fifo| fifo.write(&line));
+            self.lines.iter_mut().for_each(|outlet| outlet.write(&line));
         }
         self.mail(queue, subject, told);
     }
@@ -232,37 +217,6 @@ impl Notifier {
         if !mails {
             log::warn!("not waiting any longer for mails that are not sent yet");
         }
-    }
-}
-
-impl Outlet {
-    fn update(&mut self, asked: &model::global::Fifo, user: Option<User>) {
-        if self.asked == *asked {
-            return;
-        }
-        // The old one goes first: it may be at the same place.
-        *self = Self {
-            asked: asked.clone(),
-            ..Self::default()
-        };
-        let Some((path, owner)) = &asked.path else {
-            return;
-        };
-        let path = Path::new(path);
-        match Fifo::open(path, *owner) {
-            Ok(fifo) => self.open = Some(fifo),
-            Err(error) => {
-                log::error!(
-                    "cannot open the FIFO {}: {error}; nothing is written to it",
-                    path.display()
-                );
-                return;
-            }
-        }
-        self.reader = asked
-            .script
-            .clone()
-            .map(|script| fifo::keep_reader(script, path, user));
     }
 }
 

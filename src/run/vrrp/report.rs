@@ -5,17 +5,16 @@
 
 use core::fmt::{self, Display, Write};
 use core::time::Duration;
-use std::fs::{self, OpenOptions};
-use std::io::{self, BufWriter};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::addresses::broadcast;
 use crate::model::{Address, Auth, Command, Global, Wish};
 use crate::name::IfName;
 use crate::run::json::Json;
-use crate::time::Instant;
+use crate::run::replace::replace;
+use crate::time::{Instant, Seconds};
 use crate::vrrp::{Engine, Instance, State, Stats};
 
 /// The clock of the engine beside the clock on the wall, read together.
@@ -92,63 +91,10 @@ impl Report {
     }
 }
 
-/// Writes a file beside `path` and moves it there. The name in between is new and ours (`O_EXCL`), because `/tmp` belongs to
-/// everybody.
-fn replace(
-    path: &Path,
-    umask: u32,
-    fill: impl FnOnce(&mut dyn Write) -> fmt::Result,
-) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let mut open = OpenOptions::new();
-    open.write(true).create_new(true).mode(0o666 & !umask);
-    let file = match open.open(&beside) {
-        // Left by an earlier process of the same id that died half-way.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(&beside)?;
-            open.open(&beside)?
-        }
-        other => other?,
-    };
-    let mut out = Adapter {
-        to: BufWriter::new(file),
-        failed: None,
-    };
-    let written = fill(&mut out)
-        .and_then(|()| out.write_str(""))
-        .map_err(|_| ());
-    let flushed = match (written, out.failed.take()) {
-        (_, Some(error)) => Err(error),
-        _ => io::Write::flush(&mut out.to),
-    };
-    let done = flushed.and_then(|()| fs::rename(&beside, path));
-    if done.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    done
-}
-
-/// [`fmt::Write`] over a file, keeping the error that `fmt` has no place for.
-struct Adapter<W> {
-    to: W,
-    failed: Option<io::Error>,
-}
-
-impl<W: io::Write> Write for Adapter<W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.to.write_all(text.as_bytes()).map_err(|error| {
-            self.failed = Some(error);
-            fmt::Error
-        })
-    }
-}
-
 /// A time on the wall as seconds with six decimals.
-struct Seconds(Duration);
+struct Wall(Duration);
 
-impl Display for Seconds {
+impl Display for Wall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:06}", self.0.as_secs(), self.0.subsec_micros())
     }
@@ -326,15 +272,12 @@ fn instance_data(data: &mut Json<'_>, instance: &Instance, clock: Clock) -> fmt:
         "master_priority",
         instance.heard().map_or(0, |master| master.priority),
     )?;
-    data.number("last_transition", Seconds(clock.at(instance.since())))?;
-    data.number("garp_delay", announcing.delay.as_secs_f32())?;
-    data.number("garp_refresh", announcing.refresh.as_secs_f32())?;
+    data.number("last_transition", Wall(clock.at(instance.since())))?;
+    data.number("garp_delay", Seconds(announcing.delay))?;
+    data.number("garp_refresh", Seconds(announcing.refresh))?;
     data.number("garp_rep", announcing.repeat)?;
     data.number("garp_refresh_rep", announcing.refresh_repeat)?;
-    data.number(
-        "garp_lower_prio_delay",
-        announcing.lower_delay.as_secs_f32(),
-    )?;
+    data.number("garp_lower_prio_delay", Seconds(announcing.lower_delay))?;
     data.number("garp_lower_prio_rep", announcing.lower_repeat)?;
     data.number(
         "lower_prio_no_advert",
@@ -358,7 +301,7 @@ fn instance_data(data: &mut Json<'_>, instance: &Instance, clock: Clock) -> fmt:
     )?;
     data.number("accept", u8::from(config.accept))?;
     data.boolean("nopreempt", !config.preempt)?;
-    data.number("preempt_delay", config.preempt_delay.as_secs_f32())?;
+    data.number("preempt_delay", Seconds(config.preempt_delay))?;
     data.number("state", instance.state() as u8)?;
     data.number("wantstate", wanted(instance) as u8)?;
     data.number("version", config.version)?;
@@ -479,7 +422,7 @@ fn data(out: &mut dyn Write, engine: &Engine, global: &Global, clock: Clock) -> 
         writeln!(
             out,
             "   Last transition = {}",
-            Seconds(clock.at(instance.since()))
+            Wall(clock.at(instance.since()))
         )?;
         writeln!(out, "   Interface = {}", config.advert_interface())?;
         match instance.source() {
@@ -507,7 +450,7 @@ fn data(out: &mut dyn Write, engine: &Engine, global: &Global, clock: Clock) -> 
             writeln!(
                 out,
                 "   Preempt delay = {} sec",
-                config.preempt_delay.as_secs_f32()
+                Seconds(config.preempt_delay)
             )?;
         }
         writeln!(out, "   Virtual IP ({}):", config.addresses.len())?;

@@ -7,7 +7,7 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
@@ -36,8 +36,11 @@ use crate::io::sysctl::{self, Scope, Setting};
 use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
+use crate::sorted::{Map, Set};
 use crate::time::Instant;
-use crate::vrrp::{Action, Engine, Event, GroupId, Id, Instance, Told, Tracked};
+use crate::vrrp::{
+    Action, Engine, Event, GroupId, Id, Instance, Reading, Told, Tracked, TrackerKind,
+};
 
 /// Changes that the kernel is asked for together, and how long it is asked before adverts have their turn. With thousands of addresses
 /// on an interface one more takes it a tenth of a millisecond.
@@ -80,7 +83,7 @@ pub struct Router {
     trackers: Trackers,
     desired: Desired,
     /// What we put there, now or before a crash.
-    ours: BTreeMap<Key, Object>,
+    ours: Map<Key, Object>,
     /// What did not last: refused by the kernel, or taken away by somebody.
     patience: Patience<Key>,
     /// Where `--record` has everything written down.
@@ -104,13 +107,20 @@ enum Work {
     /// Tell the neighbours.
     Announce { id: Id, repeat: u32 },
     /// Tell scripts and FIFO.
-    Notify {
+    Tell(News),
+}
+
+/// What there is to tell.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    /// Of a virtual router.
+    Instance {
         id: Id,
         state: Told,
         priority: Priority,
     },
-    /// The same about a sync group.
-    NotifyGroup { group: GroupId, state: Told },
+    /// Of a sync group.
+    Group { group: GroupId, state: Told },
 }
 
 impl Router {
@@ -146,7 +156,7 @@ impl Router {
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
-            ours: BTreeMap::new(),
+            ours: Map::new(),
             patience: Patience::default(),
             recorder: recorder.transpose()?,
             heard_at: Instant(0),
@@ -178,7 +188,7 @@ impl Router {
         let known = known.map(|there| Object::Address(there.clone()));
         let keyed = |object: Object| (object.key(), object);
         self.ours = known.map(keyed).collect();
-        let mut marked: BTreeMap<Key, Object> = marked.into_iter().map(keyed).collect();
+        let mut marked: Map<Key, Object> = marked.into_iter().map(keyed).collect();
         marked.retain(|key, _| !self.ours.contains_key(key));
         if !marked.is_empty() && !others::are_here() {
             self.ours.extend(marked);
@@ -470,7 +480,7 @@ impl Router {
             }
         }
         let sources = self.sources();
-        let nothing = BTreeMap::new();
+        let nothing = Map::new();
         let mut steps = reconcile::plan(|key| self.world.there(key), sources, &nothing);
         self.wait(&mut steps);
         if !steps.is_empty() {
@@ -521,6 +531,19 @@ impl Router {
         }
     }
 
+    /// Tells the engine what has become of the static addresses, routes and rules that name a `track_group`.
+    fn tell_groups(&mut self) {
+        let now = now();
+        for (name, whole) in self.desired.track_groups(&self.world) {
+            let tracked = Tracked {
+                kind: TrackerKind::Statics,
+                name: &name,
+                reading: if whole { Reading::Up } else { Reading::Down },
+            };
+            self.happened(Event::Tracked(tracked), now);
+        }
+    }
+
     /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
     /// difference is taken of everything.
     fn again(&mut self) {
@@ -561,6 +584,7 @@ impl Router {
                 Action::Announce { id, repeat } => {
                     self.work.push_back(Work::Announce { id, repeat })
                 }
+                Action::AnnounceElsewhere(id) => self.announce_elsewhere(id),
                 Action::AnnounceSource(id) => self.announce_source(id),
                 Action::SayStranger(stranger) => {
                     let link = self.world.link(stranger.ifindex);
@@ -572,14 +596,15 @@ impl Router {
                     state,
                     priority,
                 } => {
-                    self.work.push_back(Work::Notify {
+                    self.work.push_back(Work::Tell(News::Instance {
                         id,
                         state,
                         priority,
-                    });
+                    }));
                 }
                 Action::NotifyGroup { group, state } => {
-                    self.work.push_back(Work::NotifyGroup { group, state });
+                    let news = News::Group { group, state };
+                    self.work.push_back(Work::Tell(news));
                 }
                 Action::Say { id, note } => {
                     if let Some(instance) = self.engine.get(id) {
@@ -599,26 +624,34 @@ impl Router {
                         self.work.push_front(Work::Reconcile);
                         return;
                     }
+                    self.tell_groups();
                 }
                 Work::LookAround => self.look_around(),
                 Work::Announce { id, repeat } => self.announce(id, repeat),
-                Work::Notify {
-                    id,
-                    state,
-                    priority,
-                } => {
-                    if let Some(instance) = self.engine.get(id) {
-                        self.notifier.tell(instance, state, priority);
-                    }
-                }
-                Work::NotifyGroup { group, state } => {
-                    if let Some(named) = self.engine.group(group) {
-                        self.notifier.tell_group(group, named, state);
-                    }
-                }
+                Work::Tell(news) => self.tell(news),
             }
         }
         self.engine.forget_removed();
+    }
+
+    /// Tells scripts and FIFO what there is to tell.
+    fn tell(&mut self, news: News) {
+        match news {
+            News::Instance {
+                id,
+                state,
+                priority,
+            } => {
+                if let Some(instance) = self.engine.get(id) {
+                    self.notifier.tell(instance, state, priority);
+                }
+            }
+            News::Group { group, state } => {
+                if let Some(named) = self.engine.group(group) {
+                    self.notifier.tell_group(group, named, state);
+                }
+            }
+        }
     }
 
     /// Changes addresses for a while; true if there are more, be it because somebody else changes them too.
@@ -745,10 +778,10 @@ impl Router {
         let Some(instance) = self.engine.get(id) else {
             return;
         };
-        let mut by_link: BTreeMap<(Ifindex, bool), Vec<IpAddr>> = BTreeMap::new();
+        let mut by_link: Map<(Ifindex, bool), Vec<IpAddr>> = Map::new();
         for (link, address) in self.desired.places(instance, &self.world) {
             let set = (link.index, address.ip.is_ipv6());
-            by_link.entry(set).or_default().push(address.ip);
+            by_link.get_or_insert_with(set, Vec::new).push(address.ip);
         }
         let now = now();
         for ((ifindex, _), ips) in by_link {
@@ -756,6 +789,29 @@ impl Router {
             burst
                 .into_iter()
                 .for_each(|burst| self.announcer.push(burst, now));
+        }
+        self.announcer.send(now);
+    }
+
+    /// One address of each interface that hears no adverts: of virtual MACs, or of all if that is asked for.
+    fn announce_elsewhere(&mut self, id: Id) {
+        let Some(instance) = self.engine.get(id) else {
+            return;
+        };
+        let config = instance.config();
+        let silent = |link: &Link| {
+            let asked = config.announcing.extra_everywhere || self.links.contains(link.index);
+            asked && link.name != *config.advert_interface()
+        };
+        let mut told = Set::new();
+        let now = now();
+        for (link, address) in self.desired.places(instance, &self.world) {
+            if silent(link) && told.insert(link.index) {
+                let burst = burst(instance, &self.world, link.index, vec![address.ip], 1);
+                burst
+                    .into_iter()
+                    .for_each(|burst| self.announcer.push(burst, now));
+            }
         }
         self.announcer.send(now);
     }
@@ -779,9 +835,16 @@ impl Router {
         self.announcer.send(now);
     }
 
-    /// Takes up another configuration: what did not change does not notice. Not while there is work, which speaks of the one before;
-    /// what the change asks for is itself work that [`Self::tick`] goes on with, so that adverts leave in time meanwhile.
+    /// Takes up another configuration: what did not change does not notice. What it asks for is work that [`Self::tick`] goes on with,
+    /// so that adverts leave in time meanwhile.
     pub fn reload(&mut self, model: &mut Model) {
+        for work in core::mem::take(&mut self.work) {
+            match work {
+                // It speaks of the groups as they were.
+                Work::Tell(news) => self.tell(news),
+                other => self.work.push_back(other),
+            }
+        }
         self.links.settle(model, &self.world, &mut self.netlink);
         self.firewall.reload(&model.global);
         self.debouncer.reload(model.global.link_delays.clone());

@@ -3,7 +3,7 @@
 use super::object::Object;
 use super::reconcile::Wanted;
 use super::world::World;
-use crate::io::route::{Hop, MAIN, Route, UNICAST};
+use crate::io::route::{Encapsulation, Hop, MAIN, Route, UNICAST};
 use crate::io::rule::Rule;
 use crate::model;
 use crate::model::route::{KEEPALIVED, LOOK_UP};
@@ -11,11 +11,15 @@ use crate::name::Family;
 
 /// A route, once every interface that it names exists.
 pub(super) fn route(config: &model::Route, world: &World) -> Option<Wanted> {
+    let table = match &config.vrf {
+        Some(vrf) => world.link_named(vrf)?.table?,
+        None => config.table.unwrap_or(MAIN),
+    };
     let hops: Option<Vec<Hop>> = config.hops.iter().map(|hop| way(hop, world)).collect();
     let route = Route {
         kind: config.kind.unwrap_or(UNICAST),
         from: config.from,
-        table: config.table.unwrap_or(MAIN),
+        table,
         metric: config.metric.unwrap_or(0),
         tos: config.tos,
         scope: config.scope.unwrap_or(0),
@@ -48,6 +52,10 @@ fn way(hop: &model::Hop, world: &World) -> Option<Hop> {
         weight: hop.weight.max(1),
         onlink: hop.onlink,
         realms: hop.realms.unwrap_or(0),
+        encapsulation: hop.encapsulation.as_ref().map(|one| Encapsulation {
+            kind: one.kind,
+            attributes: one.attributes.clone(),
+        }),
     })
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Backup {
     pub(super) preempt_at: Option<Instant>,
     /// Its timer ran out, and it waits for the other members of its sync group.
     pub(super) wants: bool,
+    /// Whoever it would take over from still speaks: to resign, or with a lower priority.
+    pub(super) contested: bool,
 }
 
 impl Instance {
@@ -28,7 +30,7 @@ impl Instance {
         out: &mut Vec<Action>,
     ) -> Phase {
         if self.membership.is_none() {
-            return self.take_over(now, out);
+            return self.succeed(backup, now, out);
         }
         backup.wants = true;
         backup.down_at = now + self.master_down(backup.interval);
@@ -48,6 +50,7 @@ impl Instance {
             if self.said.first(Said::RESIGNED) {
                 out.push(self.say(Note::Resigned(heard.from)));
             }
+            backup.contested = true;
             backup.down_at = now + self.skew(backup.interval);
             return backup;
         }
@@ -64,6 +67,7 @@ impl Instance {
             }
             if backup.preempt_at.is_none_or(|at| now >= at) {
                 self.stats.lower_priority_ignored += 1;
+                backup.contested = true;
                 if self.said.first(Said::DISCARDING) {
                     out.push(self.say(Note::Discarding { from, theirs, ours }));
                 }
@@ -77,6 +81,7 @@ impl Instance {
         }
         self.heard = Some(heard);
         backup.wants = false;
+        backup.contested = false;
         backup.interval = self.interval_of(heard);
         backup.down_at = now + self.master_down(backup.interval);
         backup

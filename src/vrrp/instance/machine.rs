@@ -84,7 +84,7 @@ impl Instance {
             (Phase::Backup(backup), Input::Tick) if now >= backup.down_at => {
                 self.expire(backup, now, out)
             }
-            (Phase::Backup(_), Input::Order(Order::Master)) => self.take_over(now, out),
+            (Phase::Backup(backup), Input::Order(Order::Master)) => self.succeed(backup, now, out),
             (Phase::Backup(backup), Input::Advert(heard)) => {
                 Phase::Backup(self.listen(backup, heard, now, out))
             }
@@ -163,6 +163,7 @@ impl Instance {
             interval,
             preempt_at: None,
             wants: false,
+            contested: false,
         })
     }
 
@@ -195,8 +196,19 @@ impl Instance {
         }
     }
 
+    /// Takes over from the master that it was the backup of.
+    pub(super) fn succeed(&mut self, backup: Backup, now: Instant, out: &mut Vec<Action>) -> Phase {
+        match self.take_over(now, out) {
+            Phase::Master(mut master) if backup.contested && self.config.vmac.is_some() => {
+                master.announce.succeed(&self.config.announcing, now);
+                Phase::Master(master)
+            }
+            phase => phase,
+        }
+    }
+
     /// The advert comes first, so that no other one starts; then the addresses, then the announcement of where they are.
-    pub(super) fn take_over(&mut self, now: Instant, out: &mut Vec<Action>) -> Phase {
+    fn take_over(&mut self, now: Instant, out: &mut Vec<Action>) -> Phase {
         self.enter(now);
         if core::mem::take(&mut self.lowered) {
             out.push(self.say(Note::OwnerRestored));
@@ -223,6 +235,7 @@ impl Instance {
 
     pub(super) fn advertise(&mut self, priority: Priority, out: &mut Vec<Action>) {
         self.sequence = self.sequence.saturating_add(1);
+        self.said_sequence = true;
         if priority == RESIGN {
             self.stats.pri_zero_sent += 1;
         } else {

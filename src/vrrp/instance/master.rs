@@ -160,6 +160,9 @@ impl Instance {
     ) -> Phase {
         let plan = &self.config.announcing;
         let mut repeat = master.announce.due(plan, now);
+        if master.announce.due_elsewhere(plan, now) {
+            out.push(Action::AnnounceElsewhere(self.id));
+        }
         if now >= master.advert_at {
             if self.key.is_some() && self.sequence > LAST_SEQUENCE {
                 return self.back_up(Note::Backup, self.config.interval, now, out);
