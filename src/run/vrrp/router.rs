@@ -22,6 +22,7 @@ use super::others;
 use super::patience::Patience;
 use super::reconcile::{self, Step, Wanted};
 use super::recorder::Recorder;
+use super::replicator::Replicator;
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
@@ -80,6 +81,7 @@ pub struct Router {
     sockets: Sockets,
     announcer: Announcer,
     notifier: Notifier,
+    replicator: Replicator,
     trackers: Trackers,
     desired: Desired,
     /// What we put there, now or before a crash.
@@ -152,6 +154,7 @@ impl Router {
             engine: Engine::new(model, began),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
+            replicator: Replicator::default(),
             trackers: Trackers::new(model),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
@@ -172,6 +175,7 @@ impl Router {
         router.adopt();
         router.work.push_back(Work::Reconcile);
         router.look_around();
+        router.replicator = Replicator::start(model.lvs.sync_daemon.clone(), &router.engine);
         router.work();
         Ok(router)
     }
@@ -392,6 +396,7 @@ impl Router {
         self.patience.hope(now());
         self.again();
         self.work();
+        self.replicator.try_again(&self.engine);
         Ok(())
     }
 
@@ -642,6 +647,7 @@ impl Router {
                 state,
                 priority,
             } => {
+                self.replicator.follow(&self.engine);
                 if let Some(instance) = self.engine.get(id) {
                     self.notifier.tell(instance, state, priority);
                 }
@@ -859,6 +865,8 @@ impl Router {
         self.desired = Desired::of(model);
         self.notifier.reload(&model.global);
         self.trackers.reload(model);
+        self.replicator
+            .reload(model.lvs.sync_daemon.clone(), &self.engine);
         self.global = model.global.clone();
         self.patience.clear();
         self.listen_to_routes();
@@ -870,6 +878,7 @@ impl Router {
     /// Resigns, and takes everything away that is ours unless it is to be kept.
     pub fn stop(&mut self, keep: bool) {
         self.trackers.stop();
+        self.replicator.stop();
         self.happened(Event::Stop, now());
         if keep {
             self.work.retain(|work| *work != Work::Reconcile);
