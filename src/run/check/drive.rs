@@ -13,7 +13,7 @@ use super::director::Director;
 use super::report;
 use crate::error::Exit;
 use crate::model::Model;
-use crate::run::control::{Inbox, Verb};
+use crate::run::control::Inbox;
 use crate::run::options::Options;
 use crate::run::reactor::sleep_until;
 use crate::run::signal::{Orders, Signal};
@@ -42,13 +42,7 @@ pub async fn drive(
             Ok(Happening::Presence) => director.observe(),
             Ok(Happening::Asked) => {
                 if let Some(call) = inbox.take() {
-                    let part = match call.request.verb {
-                        Verb::Reload => {
-                            let done = reload().map(|mut model| director.reload(&mut model));
-                            desk::reloaded(done, &call.request)
-                        }
-                        _ => desk::answer(&director, &call.request),
-                    };
+                    let part = desk::answer(&mut director, &call.request, &mut reload);
                     call.reply(part);
                 }
                 Ok(())

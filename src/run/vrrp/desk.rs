@@ -4,14 +4,25 @@ use super::report::clock;
 use super::router::Router;
 use crate::console::paint::Paint;
 use crate::console::vrrp::{Tracker, View, machine, overview, whole};
+use crate::model::Model;
 use crate::run::control::{Form, Part, Request, Verb};
 use crate::run::reactor::now;
 
-/// Answers a question that changes nothing.
-pub(super) fn answer(router: &Router, request: &Request) -> Part {
+/// Answers a question. `reload` gives the configuration to go on with, or `None` after having said why not.
+pub(super) fn answer(
+    router: &mut Router,
+    request: &Request,
+    reload: &mut impl FnMut() -> Option<Box<Model>>,
+) -> Part {
     match request.verb {
         Verb::Status => status(router, request),
-        Verb::Reload => Part::default(),
+        Verb::Reload => match reload() {
+            Some(mut model) => {
+                router.reload(&mut model);
+                Part::default()
+            }
+            None => Part::error(request.form, "the configuration cannot be read"),
+        },
     }
 }
 

@@ -14,7 +14,7 @@ use super::router::Router;
 use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
-use crate::run::control::{Call, Inbox, Part, Verb};
+use crate::run::control::Inbox;
 use crate::run::options::Options;
 use crate::run::reactor::{now, sleep_until};
 use crate::run::signal::{Orders, Signal};
@@ -41,20 +41,7 @@ pub async fn drive(
         }
     };
     let mut buffer = [0; advert::BUFFER];
-    let mut reloading = false;
-    let mut waiting: Vec<Call> = Vec::new();
     let exit = loop {
-        if reloading && !router.is_busy() {
-            reloading = false;
-            let done = reload().map(|mut model| router.reload(&mut model));
-            for call in waiting.drain(..) {
-                let part = match done {
-                    Some(()) => Part::default(),
-                    None => Part::error(call.request.form, "the configuration cannot be read"),
-                };
-                call.reply(part);
-            }
-        }
         let observed = match happening(&router, inbox, signals.next()).await {
             Ok(Happening::Due) => {
                 router.tick(&mut buffer);
@@ -70,22 +57,17 @@ pub async fn drive(
                 Ok(())
             }
             Ok(Happening::Asked) => {
-                match inbox.take() {
-                    Some(call) if call.request.verb == Verb::Reload => {
-                        reloading = true;
-                        waiting.push(call);
-                    }
-                    Some(call) => {
-                        let part = desk::answer(&router, &call.request);
-                        call.reply(part);
-                    }
-                    None => {}
+                if let Some(call) = inbox.take() {
+                    let part = desk::answer(&mut router, &call.request, &mut reload);
+                    call.reply(part);
                 }
                 Ok(())
             }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
-                reloading = true;
+                if let Some(mut model) = reload() {
+                    router.reload(&mut model);
+                }
                 Ok(())
             }
             Ok(Happening::Signal(Ok(signal))) => {
