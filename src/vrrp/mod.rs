@@ -23,6 +23,7 @@ mod receive;
 mod stats;
 mod sync;
 mod track;
+mod transition;
 pub mod words;
 
 pub use event::{
@@ -36,6 +37,7 @@ pub use receive::Rejection;
 pub use stats::Stats;
 pub use sync::Group;
 pub use track::{Bearing, Faults};
+pub use transition::{Transition, Why};
 
 use core::net::IpAddr;
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Found, Line, Tracker, View, kind_name, state_name};
+use super::{Found, Line, Tracker, View, kind_name};
 use crate::console::json::{Json, member};
 use crate::model::Peering;
 use crate::name::{Family, Version};
@@ -55,7 +55,7 @@ fn router(json: &mut Json<'_>, view: &View<'_>, instance: &Instance, whole: bool
     let config = instance.config();
     let clock = view.clock;
     json.text("name", &config.name)?;
-    json.text("state", state_name(instance.state()))?;
+    json.text("state", &instance.state().to_string())?;
     json.number("since", clock.at(instance.since()).as_secs_f64())?;
     json.number("for", clock.ago(instance.since()).as_secs_f64())?;
     json.text("interface", config.interface.as_str())?;
@@ -122,7 +122,7 @@ fn router(json: &mut Json<'_>, view: &View<'_>, instance: &Instance, whole: bool
 
 fn group(json: &mut Json<'_>, group: &Group) -> fmt::Result {
     json.text("name", &group.config().name)?;
-    json.text("state", state_name(group.state()))?;
+    json.text("state", &group.state().to_string())?;
     json.array("members", &group.config().members)
 }
 

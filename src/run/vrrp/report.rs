@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::addresses::broadcast;
+use crate::console::clock::Clock;
 use crate::console::json::Json;
-use crate::console::span::Clock;
 use crate::io::sys;
 use crate::model::{Address, Auth, Command, Global, Wish};
 use crate::name::IfName;

@@ -8,7 +8,7 @@ use super::{Heard, Instance};
 use crate::name::{OWNER, RESIGN};
 use crate::time::Instant;
 use crate::vrrp::announce::Schedule;
-use crate::vrrp::{Action, Faults, Note, Told};
+use crate::vrrp::{Action, Faults, Note, Told, Why};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Master {
@@ -58,18 +58,21 @@ impl Instance {
             return Phase::Master(master);
         }
         if (theirs, Some(from)) > (ours, source) {
-            out.push(self.say(match (two_owners, theirs == ours) {
-                (true, _) => Note::TwoOwners {
-                    other: from,
-                    yielding: true,
-                },
-                (false, true) => Note::HigherAddress {
+            let why = match (two_owners, theirs == ours) {
+                (true, _) => Why::OtherOwner(from),
+                (false, true) => Why::HigherAddress {
                     from,
                     priority: ours,
                 },
-                (false, false) => Note::HigherPriority { from, theirs, ours },
-            }));
-            return self.give_way(heard, now, out);
+                (false, false) => Why::Higher { from, theirs, ours },
+            };
+            if two_owners {
+                out.push(self.say(Note::TwoOwners {
+                    other: from,
+                    yielding: true,
+                }));
+            }
+            return self.give_way(why, heard, now, out);
         }
         if two_owners {
             return self.dispute(master, heard, now, out);
@@ -83,12 +86,12 @@ impl Instance {
         Phase::Master(master)
     }
 
-    fn give_way(&mut self, heard: Heard, now: Instant, out: &mut Vec<Action>) -> Phase {
+    fn give_way(&mut self, why: Why, heard: Heard, now: Instant, out: &mut Vec<Action>) -> Phase {
         if self.config.higher_prio_send_advert {
             self.advertise(self.priority(), out);
         }
         self.heard = Some(heard);
-        self.back_up(Note::Backup, self.interval_of(heard), now, out)
+        self.back_up(why, self.interval_of(heard), now, out)
     }
 
     /// Tells the other master, and the hosts that may have learned its address. The next advert is an interval later. Nobody
@@ -125,7 +128,7 @@ impl Instance {
             Some(_) => {
                 self.lowered = true;
                 out.push(self.say(Note::OwnerLowered(heard.from)));
-                self.give_way(heard, now, out)
+                self.give_way(Why::OtherOwner(heard.from), heard, now, out)
             }
             None => {
                 let ours = self.config.interval.as_duration();
@@ -165,7 +168,7 @@ impl Instance {
         }
         if now >= master.advert_at {
             if self.key.is_some() && self.sequence > LAST_SEQUENCE {
-                return self.back_up(Note::Backup, self.config.interval, now, out);
+                return self.back_up(Why::WornOut, self.config.interval, now, out);
             }
             let interval = self.config.interval.as_duration();
             let by = now.since(master.advert_at);
@@ -176,10 +179,10 @@ impl Instance {
             });
             if by > interval * u32::from(self.config.down_timer_adverts.max(2) - 1) + skew {
                 let yielding = self.config.timer_expired_backup.is_some() || !self.config.preempt;
-                out.push(self.say(Note::Late { by, yielding }));
                 if yielding {
-                    return self.back_up(Note::Backup, self.config.interval, now, out);
+                    return self.back_up(Why::Late(by), self.config.interval, now, out);
                 }
+                out.push(self.say(Note::Late(by)));
                 repeat = repeat.max(master.announce.again(plan, now));
             }
             let next = master.advert_at + interval;
