@@ -5,6 +5,10 @@
 
 pub mod clock;
 pub mod json;
+#[cfg(feature = "lvs")]
+pub mod lvs;
+pub mod metrics;
 pub mod paint;
+pub mod plan;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;

@@ -374,6 +374,19 @@ impl Engine {
         observe::influences(instance, &self.world)
     }
 
+    /// Who goes on as what when a configuration is taken up: for each of its instances the one that runs, if there is one.
+    #[must_use]
+    pub fn successors(&self, model: &Model) -> Vec<Option<&Instance>> {
+        let heirs = heirs(&self.instances, &model.instances).into_iter();
+        heirs.map(|heir| self.instances.get(heir?)).collect()
+    }
+
+    /// The weight of a tracker where the line that tracks it gives none.
+    #[must_use]
+    pub fn weight(&self, kind: TrackerKind, name: &str) -> Option<model::Weight> {
+        self.world.trackers.weight(kind, name)
+    }
+
     /// A sync group.
     #[must_use]
     pub fn group(&self, id: GroupId) -> Option<&Group> {

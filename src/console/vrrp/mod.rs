@@ -1,7 +1,9 @@
 //! Virtual routers, sync groups and trackers as an operator sees them.
 
 pub mod events;
+pub mod explain;
 pub mod machine;
+pub mod metrics;
 pub mod overview;
 pub mod whole;
 

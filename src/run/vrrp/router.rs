@@ -35,7 +35,7 @@ use crate::io::link::Link;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::{Batch, Netlink};
 use crate::io::sysctl::{self, Scope, Setting};
-use crate::model::{Global, Model};
+use crate::model::{Global, Model, Statics};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
 use crate::sorted::{Map, Set};
@@ -302,6 +302,12 @@ impl Router {
     #[must_use]
     pub const fn trackers(&self) -> &Trackers {
         &self.trackers
+    }
+
+    /// What is there from start to stop.
+    #[must_use]
+    pub const fn statics(&self) -> &Statics {
+        self.desired.statics()
     }
 
     /// What has happened lately.
