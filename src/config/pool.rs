@@ -70,7 +70,8 @@ fn server(
         }
         _ => None,
     };
-    let protocol = protocol(&draft, &service, at, diags);
+    let marked = !has_address(&service, group);
+    let protocol = protocol(&draft, marked, at, diags);
     let scheduler = draft.scheduler.unwrap_or_else(|| {
         diags
             .warn(at, "the virtual server has no lvs_sched")
@@ -135,7 +136,7 @@ fn server(
     }
     let (quorum, hysteresis) = quorum(&draft, &real, diags);
     let sorry = sorry(&draft, family, forwarding, diags);
-    let ha_suspend = draft.ha_suspend && has_address(&service, group);
+    let ha_suspend = draft.ha_suspend && !marked;
     if draft.ha_suspend && !ha_suspend {
         diags
             .warn(at, "ha_suspend needs an address that comes and goes")
@@ -163,20 +164,16 @@ fn server(
     })
 }
 
-fn protocol(
-    draft: &VirtualDraft,
-    service: &Service,
-    at: Span,
-    diags: &mut Diags,
-) -> Option<Protocol> {
-    match (service, draft.protocol) {
-        (Service::Mark(_), Some(given)) => {
+/// `marked` is what has no addresses, but marks alone.
+fn protocol(draft: &VirtualDraft, marked: bool, at: Span, diags: &mut Diags) -> Option<Protocol> {
+    match (marked, draft.protocol) {
+        (true, Some(given)) => {
             diags.warn(given.at, "a firewall mark says it all: protocol is ignored");
             None
         }
-        (Service::Mark(_), None) => None,
-        (_, Some(given)) => Some(given.value),
-        (_, None) => {
+        (true, None) => None,
+        (false, Some(given)) => Some(given.value),
+        (false, None) => {
             diags
                 .error(at, "the virtual server has no protocol")
                 .hint("UDP is used, as keepalived does; add 'protocol TCP'");
