@@ -21,6 +21,7 @@ use super::object::{Key, Object};
 use super::patience::Patience;
 use super::reconcile::{self, Step, Wanted};
 use super::recorder::Recorder;
+use super::replicator::Replicator;
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
@@ -76,6 +77,7 @@ pub struct Router {
     sockets: Sockets,
     announcer: Announcer,
     notifier: Notifier,
+    replicator: Replicator,
     trackers: Trackers,
     desired: Desired,
     /// What we put there, now or before a crash.
@@ -139,6 +141,7 @@ impl Router {
             engine: Engine::new(model, began),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
+            replicator: Replicator::default(),
             trackers: Trackers::new(model),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
@@ -158,6 +161,7 @@ impl Router {
         router.adopt();
         router.work.push_back(Work::Reconcile);
         router.look_around();
+        router.replicator = Replicator::start(model.lvs.sync_daemon.clone(), &router.engine);
         router.work();
         Ok(router)
     }
@@ -355,6 +359,7 @@ impl Router {
         self.patience.hope(now());
         self.again();
         self.work();
+        self.replicator.try_again(&self.engine);
         Ok(())
     }
 
@@ -594,6 +599,7 @@ impl Router {
                     state,
                     priority,
                 } => {
+                    self.replicator.follow(&self.engine);
                     if let Some(instance) = self.engine.get(id) {
                         self.notifier.tell(instance, state, priority);
                     }
@@ -799,6 +805,8 @@ impl Router {
         self.desired = Desired::of(model);
         self.notifier.reload(&model.global);
         self.trackers.reload(model);
+        self.replicator
+            .reload(model.lvs.sync_daemon.clone(), &self.engine);
         self.global = model.global.clone();
         self.patience.clear();
         self.listen_to_routes();
@@ -810,6 +818,7 @@ impl Router {
     /// Resigns, and takes everything away that is ours unless it is to be kept.
     pub fn stop(&mut self, keep: bool) {
         self.trackers.stop();
+        self.replicator.stop();
         self.happened(Event::Stop, now());
         if keep {
             self.work.retain(|work| *work != Work::Reconcile);
