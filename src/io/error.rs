@@ -29,6 +29,15 @@ pub enum NetError {
     },
     /// There is no such interface, now.
     NoSuchInterface(IfName),
+    /// A module of the kernel is missing and could not be loaded.
+    Module {
+        /// Its name.
+        name: &'static str,
+        /// The package of OpenWrt that has it.
+        package: &'static str,
+        /// Why it could not be loaded; `None` if it was, and was of no use.
+        source: Option<io::Error>,
+    },
 }
 
 impl fmt::Display for NetError {
@@ -47,6 +56,10 @@ impl fmt::Display for NetError {
                 write!(f, "no answer from the kernel to the request to {op}")
             }
             Self::NoSuchInterface(name) => write!(f, "interface {name} does not exist"),
+            Self::Module { name, package, .. } => write!(
+                f,
+                "the kernel lacks the module {name} ({package} on OpenWrt) and could not load it"
+            ),
         }
     }
 }
@@ -57,6 +70,7 @@ impl Error for NetError {
             Self::Socket { source, .. } | Self::Unanswered { source, .. } => Some(source),
             Self::Kernel(failed) => failed.source(),
             Self::NoSuchInterface(_) => None,
+            Self::Module { source, .. } => Some(source.as_ref()?),
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod inotify;
 #[cfg(feature = "lvs")]
 pub mod ipvs;
 pub mod link;
+#[cfg(feature = "lvs")]
+pub mod module;
 pub mod monitor;
 pub mod netlink;
 pub mod nftables;

@@ -16,6 +16,8 @@ pub type Name = heapless::String<15>;
 pub mod flag {
     /// A client stays with its real server.
     pub const PERSISTENT: u32 = 0x01;
+    /// Set by the kernel on every virtual server of its table; nothing that can be asked for.
+    pub(in crate::io) const HASHED: u32 = 0x02;
     /// UDP: every packet is scheduled by itself.
     pub const ONE_PACKET: u32 = 0x04;
     /// `flag-1` of the scheduler: `sh-fallback`, `mh-fallback`.

@@ -202,6 +202,45 @@ impl Netlink {
         }
     }
 
+    /// The number of a generic netlink family; `None` if the kernel knows none of that name.
+    ///
+    /// # Errors
+    /// [`NetError::Kernel`] or [`NetError::Unanswered`].
+    pub fn generic_family(&mut self, name: &str) -> Result<Option<u16>, NetError> {
+        /// Of linux/genetlink.h: `GENL_ID_CTRL`, `CTRL_CMD_GETFAMILY`, and attributes of the answer.
+        const CONTROL: u16 = 0x10;
+        const GETFAMILY: u8 = 3;
+        const FAMILY_ID: u16 = 1;
+        const FAMILY_NAME: u16 = 2;
+        let mut body = Body::new(&[GETFAMILY, 1, 0, 0]);
+        body.put_text(FAMILY_NAME, name);
+        let op = format!("find the generic netlink family {name}");
+        let found = self.ask(&op, CONTROL, body.done(), |message| {
+            let mut all = attributes(message.payload.get(4..)?);
+            let (_, id) = all.find(|(kind, _)| *kind == FAMILY_ID)?;
+            message::u16_at(id, 0)
+        });
+        match found {
+            Err(NetError::Kernel(failed)) if failed.already_gone() => Ok(None),
+            found => found,
+        }
+    }
+
+    /// Asks for one thing, `op` in words as in "read the timeouts", and returns what `read` makes of the answer.
+    ///
+    /// # Errors
+    /// [`NetError::Kernel`] or [`NetError::Unanswered`].
+    pub fn ask<B: Size + ToBytes, T>(
+        &mut self,
+        op: &str,
+        kind: impl Into<u16>,
+        body: io::Result<B>,
+        read: impl FnMut(Message<'_>) -> Option<T>,
+    ) -> Result<Option<T>, NetError> {
+        let mut answers = self.query(op, kind.into(), NlmF::ACK, body, read)?;
+        Ok(answers.pop())
+    }
+
     /// Asks for a list, `op` in words as in "list the addresses", and collects what `read` makes of its messages. Asks again when
     /// the kernel says that the list changed while it was read.
     ///
@@ -211,6 +250,17 @@ impl Netlink {
         &mut self,
         op: &str,
         kind: impl Into<u16>,
+        body: io::Result<B>,
+        read: impl FnMut(Message<'_>) -> Option<T>,
+    ) -> Result<Vec<T>, NetError> {
+        self.query(op, kind.into(), NlmF::DUMP, body, read)
+    }
+
+    fn query<B: Size + ToBytes, T>(
+        &mut self,
+        op: &str,
+        kind: u16,
+        flags: NlmF,
         body: io::Result<B>,
         mut read: impl FnMut(Message<'_>) -> Option<T>,
     ) -> Result<Vec<T>, NetError> {
@@ -227,7 +277,7 @@ impl Netlink {
             source,
         };
         let mut request = Cursor::new(Vec::new());
-        body.and_then(|body| batch::encode(&mut request, kind.into(), NlmF::DUMP, body))
+        body.and_then(|body| batch::encode(&mut request, kind, flags, body))
             .map_err(|e| refused(e, None))?;
         let mut request = request.into_inner();
         let mut list = Vec::new();
