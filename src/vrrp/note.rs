@@ -123,8 +123,6 @@ pub enum Note {
         /// To.
         new: Priority,
     },
-    /// As master: someone took an address away.
-    AddressLost,
     /// A reload removed it.
     Removed,
 }
@@ -142,7 +140,6 @@ impl Note {
             | Self::OldChecksum(_)
             | Self::Rejected { .. }
             | Self::Late { .. }
-            | Self::AddressLost
             | Self::Interval { .. } => Level::Warn,
             _ => Level::Info,
         }
@@ -238,9 +235,6 @@ impl fmt::Display for Note {
             Self::Priority { old, new } => {
                 write!(f, "Changing effective priority from {old} to {new}")
             }
-            Self::AddressLost => f.write_str(
-                "an address was taken away by someone else: find out by whom, or mark it no_track",
-            ),
             Self::Removed => f.write_str("removed from the configuration"),
         }
     }
