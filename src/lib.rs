@@ -19,6 +19,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod argv;
+#[cfg(feature = "lvs")]
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -29,7 +30,7 @@ pub mod name;
 pub mod run;
 pub mod sorted;
 pub mod time;
-#[cfg(feature = "vrrp")]
+#[cfg(any(feature = "vrrp", feature = "lvs"))]
 pub mod track;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;

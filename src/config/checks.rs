@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::diag::Span;
 use super::keys::Shape::{Any, Block as Braces, Value};
-use super::keys::Status::NotYet;
+use super::keys::Status::{self, Ignored, NotYet, Obeyed};
 use super::keys::{Key, Row, Table, key};
 use super::value::{Args, checked, integer};
 use crate::model::lvs::{Check, Http, HttpProtocol, Regex, Udp, Url};
@@ -80,38 +80,38 @@ pub(super) struct CheckerDraft {
 type Rows = &'static [Key<CheckerDraft>];
 
 const CONNECT: Rows = &[
-    key("connect_ip", Value, NotYet, |d, a| d.ip = a.address()),
-    key("connect_port", Value, NotYet, |d, a| {
+    key("connect_ip", Value, Obeyed, |d, a| d.ip = a.address()),
+    key("connect_port", Value, Obeyed, |d, a| {
         d.port = a.number(1..=65_535)
     }),
-    key("bindto", Value, NotYet, |d, a| d.bind_ip = a.address()),
-    key("bind_port", Value, NotYet, |d, a| {
+    key("bindto", Value, Obeyed, |d, a| d.bind_ip = a.address()),
+    key("bind_port", Value, Obeyed, |d, a| {
         d.bind_port = a.number(1..=65_535)
     }),
-    key("bind_if", Value, NotYet, |d, a| {
+    key("bind_if", Value, Obeyed, |d, a| {
         d.bind_interface = a.interface()
     }),
-    key("connect_timeout", Value, NotYet, |d, a| {
+    key("connect_timeout", Value, Obeyed, |d, a| {
         d.pace.timeout = period(a)
     }),
-    key("fwmark", Value, NotYet, |d, a| {
+    key("fwmark", Value, Obeyed, |d, a| {
         d.mark = a.number(0..=i64::from(u32::MAX))
     }),
 ];
 
 const PACE: Rows = &[
-    key("retry", Value, NotYet, |d, a| {
+    key("retry", Value, Obeyed, |d, a| {
         d.pace.retry = a.number(0..=MOST)
     }),
-    key("delay_before_retry", Value, NotYet, |d, a| {
+    key("delay_before_retry", Value, Obeyed, |d, a| {
         d.pace.retry_delay = period(a)
     }),
-    key("warmup", Value, NotYet, |d, a| d.pace.warmup = period(a)),
-    key("delay_loop", Value, NotYet, |d, a| {
+    key("warmup", Value, Obeyed, |d, a| d.pace.warmup = period(a)),
+    key("delay_loop", Value, Obeyed, |d, a| {
         d.pace.interval = period(a)
     }),
-    key("alpha", Any, NotYet, |d, a| d.pace.alpha = a.switch()),
-    key("log_all_failures", Any, NotYet, |d, a| {
+    key("alpha", Any, Obeyed, |d, a| d.pace.alpha = a.switch()),
+    key("log_all_failures", Any, Obeyed, |d, a| {
         d.log_all_failures = a.switch()
     }),
 ];
@@ -277,33 +277,35 @@ const MISC: Table<CheckerDraft> = Table {
     keys: &[
         PACE,
         &[
-            key("misc_path", Value, NotYet, |d, a| {
+            key("misc_path", Value, Obeyed, |d, a| {
                 d.command = a.lone_script()
             }),
-            key("misc_timeout", Value, NotYet, |d, a| d.timeout = period(a)),
-            key("misc_dynamic", Any, NotYet, |d, _| d.dynamic = true),
-            key("user", Value, NotYet, |d, a| d.user = a.user()),
+            key("misc_timeout", Value, Obeyed, |d, a| d.timeout = period(a)),
+            key("misc_dynamic", Any, Obeyed, |d, _| d.dynamic = true),
+            key("user", Value, Obeyed, |d, a| d.user = a.user()),
         ],
     ],
 };
 const FILE: Table<CheckerDraft> = Table {
     block: "FILE_CHECK",
     keys: &[&[
-        key("track_file", Value, NotYet, |d, a| {
+        key("track_file", Value, Obeyed, |d, a| {
             d.name = a.text("the name of a track_file")
         }),
-        key("weight", Value, NotYet, |d, a| {
+        key("weight", Value, Obeyed, |d, a| {
             d.weight = a.weight(i64::from(i16::MAX))
         }),
     ]],
 };
+const NO_BFD: Status = Ignored("this program has no BFD process");
+
 const BFD: Table<CheckerDraft> = Table {
     block: "BFD_CHECK",
     keys: &[&[
-        key("name", Value, NotYet, |d, a| {
+        key("name", Value, NO_BFD, |d, a| {
             d.name = a.text("the name of a bfd_instance")
         }),
-        key("alpha", Any, NotYet, |_, a| checked(a.switch())),
+        key("alpha", Any, NO_BFD, |_, a| checked(a.switch())),
     ]],
 };
 

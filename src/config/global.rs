@@ -103,6 +103,7 @@ const DBUS: Status = Ignored("this program has no D-Bus interface");
 const IPTABLES: Status = Ignored("rules are made with nftables where they are needed");
 const BUFFERS: Status = Ignored("netlink buffers grow by themselves");
 pub(super) const NO_BFD: Status = Ignored("this program has no BFD process");
+const PER_ADDRESS: Status = Ignored("each address of a group is a virtual server of its own");
 const COPIES: Status = Ignored("the configuration is read once, no copy is needed");
 
 pub(super) const GLOBAL: Table<GlobalDraft> = Table {
@@ -151,7 +152,7 @@ const MAIL: Rows = &[
     key("smtp_alert_vrrp", Any, Obeyed, |d, a| {
         d.global.mail.alert_vrrp = a.alert()
     }),
-    key("smtp_alert_checker", Any, NotYet, |d, a| {
+    key("smtp_alert_checker", Any, Obeyed, |d, a| {
         d.global.mail.alert_checker = a.alert()
     }),
     key("no_email_faults", Any, Obeyed, |d, _| {
@@ -159,7 +160,7 @@ const MAIL: Rows = &[
     }),
     of(
         Feature::LVS,
-        key("no_checker_emails", Any, NotYet, |d, _| {
+        key("no_checker_emails", Any, Obeyed, |d, _| {
             d.lvs.no_checker_emails = true
         }),
     ),
@@ -198,13 +199,13 @@ const SCRIPTS: Rows = &[
     }),
     of(
         Feature::LVS,
-        key("lvs_notify_fifo", Value, NotYet, |d, a| {
+        key("lvs_notify_fifo", Value, Obeyed, |d, a| {
             fifo(&mut d.global.lvs_fifo, a)
         }),
     ),
     of(
         Feature::LVS,
-        key("lvs_notify_fifo_script", Value, NotYet, |d, a| {
+        key("lvs_notify_fifo_script", Value, Obeyed, |d, a| {
             a.notify(&mut d.global.lvs_fifo.script)
         }),
     ),
@@ -355,13 +356,13 @@ const VRRP: Rows = &[
 const LVS: Rows = &[
     of(
         Feature::LVS,
-        key("checker_log_all_failures", Any, NotYet, |d, a| {
+        key("checker_log_all_failures", Any, Obeyed, |d, a| {
             d.lvs.log_all_failures = a.switch().unwrap_or(false)
         }),
     ),
     of(
         Feature::LVS,
-        key("lvs_timeouts", Value, NotYet, |d, a| {
+        key("lvs_timeouts", Value, Obeyed, |d, a| {
             while let Some(word) = a.word() {
                 let slot = match word.text {
                     "tcp" => &mut d.lvs.timeouts.tcp,
@@ -379,17 +380,17 @@ const LVS: Rows = &[
     ),
     of(
         Feature::LVS,
-        key("lvs_flush", Any, NotYet, |d, _| d.lvs.flush = true),
+        key("lvs_flush", Any, Obeyed, |d, _| d.lvs.flush = true),
     ),
     of(
         Feature::LVS,
-        key("lvs_flush_on_stop", Any, NotYet, |d, a| {
+        key("lvs_flush_on_stop", Any, Obeyed, |d, a| {
             d.lvs.set_flush_on_stop(a.flag("VS"))
         }),
     ),
     of(
         Feature::LVS,
-        key("lvs_flush_onstop", Any, NotYet, |d, a| {
+        key("lvs_flush_onstop", Any, Obeyed, |d, a| {
             d.lvs.set_flush_on_stop(a.flag("VS"))
         }),
     ),
@@ -401,15 +402,15 @@ const LVS: Rows = &[
     ),
     of(
         Feature::LVS,
-        key("rs_init_notifies", Any, NotYet, |d, _| {
+        key("rs_init_notifies", Any, Obeyed, |d, _| {
             d.lvs.init_notifies = true
         }),
     ),
-    key("nftables_ipvs", Any, NotYet, |_, a| a.skip()),
-    key("nftables_ipvs_priority", Value, NotYet, |_, a| {
+    key("nftables_ipvs", Any, PER_ADDRESS, |_, a| a.skip()),
+    key("nftables_ipvs_priority", Value, PER_ADDRESS, |_, a| {
         checked(a.number::<i32>(-MOST..=MOST))
     }),
-    key("nftables_ipvs_start_fwmark", Value, NotYet, |_, a| {
+    key("nftables_ipvs_start_fwmark", Value, PER_ADDRESS, |_, a| {
         checked(a.number::<u32>(1..=u32::MAX as i64))
     }),
 ];

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::checks::{self, CheckerDraft, Kind, PaceDraft};
 use super::diag::Span;
 use super::keys::Shape::{Any, Block as Braces, Named, Value};
-use super::keys::Status::{Ignored, NotYet};
+use super::keys::Status::{Ignored, NotYet, Obeyed};
 use super::keys::{Context, Key, Table, key};
 use super::tree::Block;
 use super::value::{Args, integer, mask};
@@ -107,30 +107,30 @@ pub(super) const VIRTUAL: Table<VirtualDraft> = Table {
 type Rows = &'static [Key<VirtualDraft>];
 
 const SERVICE: Rows = &[
-    key("lb_algo", Value, NotYet, |d, a| {
+    key("lb_algo", Value, Obeyed, |d, a| {
         d.scheduler = a.choice("scheduler", &SCHEDULERS)
     }),
-    key("lvs_sched", Value, NotYet, |d, a| {
+    key("lvs_sched", Value, Obeyed, |d, a| {
         d.scheduler = a.choice("scheduler", &SCHEDULERS)
     }),
-    key("lb_kind", Value, NotYet, |d, a| {
+    key("lb_kind", Value, Obeyed, |d, a| {
         d.forwarding = forwarding(a)
     }),
-    key("lvs_method", Value, NotYet, |d, a| {
+    key("lvs_method", Value, Obeyed, |d, a| {
         d.forwarding = forwarding(a)
     }),
-    key("persistence_timeout", Any, NotYet, |d, a| {
+    key("persistence_timeout", Any, Obeyed, |d, a| {
         d.timeout = persistence(a)
     }),
-    key("persistence_granularity", Value, NotYet, |d, a| {
+    key("persistence_granularity", Value, Obeyed, |d, a| {
         d.granularity = granularity(a)
     }),
-    key("persistence_engine", Value, NotYet, |d, a| {
+    key("persistence_engine", Value, Obeyed, |d, a| {
         d.sip = a
             .choice("persistence engine", &[("sip", true)])
             .unwrap_or(false)
     }),
-    key("protocol", Value, NotYet, |d, a| {
+    key("protocol", Value, Obeyed, |d, a| {
         let kinds = [
             ("TCP", Protocol::Tcp),
             ("UDP", Protocol::Udp),
@@ -139,10 +139,10 @@ const SERVICE: Rows = &[
         let value = a.choice("protocol", &kinds);
         d.protocol = At::new(value, a);
     }),
-    key("ip_family", Value, NotYet, |d, a| {
+    key("ip_family", Value, Obeyed, |d, a| {
         d.family = a.choice("family", &[("inet", Family::V4), ("inet6", Family::V6)])
     }),
-    key("sorry_server", Value, NotYet, |d, a| {
+    key("sorry_server", Value, Obeyed, |d, a| {
         let ip = a.address();
         let port = if a.peek().is_some() {
             a.number(0..=65_535)
@@ -151,69 +151,69 @@ const SERVICE: Rows = &[
         };
         d.sorry = ip.zip(port);
     }),
-    key("sorry_server_inhibit", Any, NotYet, |d, a| {
+    key("sorry_server_inhibit", Any, Obeyed, |d, a| {
         d.sorry_inhibit = a.switch().unwrap_or(false)
     }),
-    key("sorry_server_lvs_method", Value, NotYet, |d, a| {
+    key("sorry_server_lvs_method", Value, Obeyed, |d, a| {
         d.sorry_forwarding = forwarding(a)
     }),
 ];
 
 const FLAG_ROWS: Rows = &[
-    key("hashed", Any, NotYet, flag),
-    key("ops", Any, NotYet, flag),
-    key("flag-1", Any, NotYet, flag),
-    key("flag-2", Any, NotYet, flag),
-    key("flag-3", Any, NotYet, flag),
-    key("sh-port", Any, NotYet, flag),
-    key("sh-fallback", Any, NotYet, flag),
-    key("mh-port", Any, NotYet, flag),
-    key("mh-fallback", Any, NotYet, flag),
+    key("hashed", Any, Obeyed, flag),
+    key("ops", Any, Obeyed, flag),
+    key("flag-1", Any, Obeyed, flag),
+    key("flag-2", Any, Obeyed, flag),
+    key("flag-3", Any, Obeyed, flag),
+    key("sh-port", Any, Obeyed, flag),
+    key("sh-fallback", Any, Obeyed, flag),
+    key("mh-port", Any, Obeyed, flag),
+    key("mh-fallback", Any, Obeyed, flag),
 ];
 
 const POOL: Rows = &[
-    key("inhibit_on_failure", Any, NotYet, |d, a| {
+    key("inhibit_on_failure", Any, Obeyed, |d, a| {
         d.inhibit = a.switch().unwrap_or(false)
     }),
-    key("virtualhost", Value, NotYet, |d, a| {
+    key("virtualhost", Value, Obeyed, |d, a| {
         d.host = a.text("a host name")
     }),
-    key("smtp_alert", Any, NotYet, |d, a| d.mail = a.alert()),
-    key("alpha", Any, NotYet, |d, a| d.pace.alpha = a.switch()),
-    key("omega", Any, NotYet, |d, a| {
+    key("smtp_alert", Any, Obeyed, |d, a| d.mail = a.alert()),
+    key("alpha", Any, Obeyed, |d, a| d.pace.alpha = a.switch()),
+    key("omega", Any, Obeyed, |d, a| {
         d.omega = a.switch().unwrap_or(false)
     }),
-    key("quorum", Value, NotYet, |d, a| {
+    key("quorum", Value, Obeyed, |d, a| {
         let value = a.number(1..=MOST);
         d.quorum = At::new(value, a);
     }),
-    key("hysteresis", Value, NotYet, |d, a| {
+    key("hysteresis", Value, Obeyed, |d, a| {
         let value = a.number(0..=MOST);
         d.hysteresis = At::new(value, a);
     }),
-    key("quorum_up", Value, NotYet, |d, a| {
+    key("quorum_up", Value, Obeyed, |d, a| {
         a.notify(&mut d.quorum_up)
     }),
-    key("quorum_down", Value, NotYet, |d, a| {
+    key("quorum_down", Value, Obeyed, |d, a| {
         a.notify(&mut d.quorum_down)
     }),
-    key("ha_suspend", Any, NotYet, |d, _| d.ha_suspend = true),
-    key("weight", Value, NotYet, |d, a| {
+    key("ha_suspend", Any, Obeyed, |d, _| d.ha_suspend = true),
+    key("weight", Value, Obeyed, |d, a| {
         d.weight = a.number(0..=MOST)
     }),
-    key("delay_loop", Value, NotYet, |d, a| {
+    key("delay_loop", Value, Obeyed, |d, a| {
         d.pace.interval = checks::period(a)
     }),
-    key("retry", Value, NotYet, |d, a| {
+    key("retry", Value, Obeyed, |d, a| {
         d.pace.retry = a.number(0..=MOST)
     }),
-    key("delay_before_retry", Value, NotYet, |d, a| {
+    key("delay_before_retry", Value, Obeyed, |d, a| {
         d.pace.retry_delay = checks::period(a)
     }),
-    key("warmup", Value, NotYet, |d, a| {
+    key("warmup", Value, Obeyed, |d, a| {
         d.pace.warmup = checks::period(a)
     }),
-    key("connect_timeout", Value, NotYet, |d, a| {
+    key("connect_timeout", Value, Obeyed, |d, a| {
         d.pace.timeout = checks::period(a)
     }),
     key(
@@ -222,51 +222,51 @@ const POOL: Rows = &[
         Ignored("this program has no SNMP agent"),
         |_, a| a.skip(),
     ),
-    key("real_server", Named, NotYet, |d, a| d.real.extend(real(a))),
+    key("real_server", Named, Obeyed, |d, a| d.real.extend(real(a))),
 ];
 
 pub(super) const REAL: Table<RealDraft> = Table {
     block: "real_server",
     keys: &[&[
-        key("weight", Value, NotYet, |d, a| {
+        key("weight", Value, Obeyed, |d, a| {
             d.weight = a.number(0..=MOST)
         }),
-        key("lvs_method", Value, NotYet, |d, a| {
+        key("lvs_method", Value, Obeyed, |d, a| {
             d.forwarding = forwarding(a)
         }),
-        key("inhibit_on_failure", Any, NotYet, |d, a| {
+        key("inhibit_on_failure", Any, Obeyed, |d, a| {
             d.inhibit = a.switch()
         }),
-        key("uthreshold", Value, NotYet, |d, a| {
+        key("uthreshold", Value, Obeyed, |d, a| {
             d.upper = a.number(0..=MOST).unwrap_or(0)
         }),
-        key("lthreshold", Value, NotYet, |d, a| {
+        key("lthreshold", Value, Obeyed, |d, a| {
             d.lower = a.number(0..=MOST).unwrap_or(0)
         }),
-        key("notify_up", Value, NotYet, |d, a| {
+        key("notify_up", Value, Obeyed, |d, a| {
             a.notify(&mut d.notify_up)
         }),
-        key("notify_down", Value, NotYet, |d, a| {
+        key("notify_down", Value, Obeyed, |d, a| {
             a.notify(&mut d.notify_down)
         }),
-        key("smtp_alert", Any, NotYet, |d, a| d.mail = a.alert()),
-        key("virtualhost", Value, NotYet, |d, a| {
+        key("smtp_alert", Any, Obeyed, |d, a| d.mail = a.alert()),
+        key("virtualhost", Value, Obeyed, |d, a| {
             d.host = a.text("a host name")
         }),
-        key("alpha", Any, NotYet, |d, a| d.pace.alpha = a.switch()),
-        key("delay_loop", Value, NotYet, |d, a| {
+        key("alpha", Any, Obeyed, |d, a| d.pace.alpha = a.switch()),
+        key("delay_loop", Value, Obeyed, |d, a| {
             d.pace.interval = checks::period(a)
         }),
-        key("retry", Value, NotYet, |d, a| {
+        key("retry", Value, Obeyed, |d, a| {
             d.pace.retry = a.number(0..=MOST)
         }),
-        key("delay_before_retry", Value, NotYet, |d, a| {
+        key("delay_before_retry", Value, Obeyed, |d, a| {
             d.pace.retry_delay = checks::period(a)
         }),
-        key("warmup", Value, NotYet, |d, a| {
+        key("warmup", Value, Obeyed, |d, a| {
             d.pace.warmup = checks::period(a)
         }),
-        key("connect_timeout", Value, NotYet, |d, a| {
+        key("connect_timeout", Value, Obeyed, |d, a| {
             d.pace.timeout = checks::period(a)
         }),
         key(
@@ -275,7 +275,7 @@ pub(super) const REAL: Table<RealDraft> = Table {
             Ignored("this program has no SNMP agent"),
             |_, a| a.skip(),
         ),
-        key("TCP_CHECK", Braces, NotYet, |d, a| {
+        key("TCP_CHECK", Braces, Obeyed, |d, a| {
             d.checkers.extend(checks::read(Kind::Tcp, a))
         }),
         key("HTTP_GET", Braces, NotYet, |d, a| {
@@ -296,15 +296,18 @@ pub(super) const REAL: Table<RealDraft> = Table {
         key("PING_CHECK", Braces, NotYet, |d, a| {
             d.checkers.extend(checks::read(Kind::Ping, a))
         }),
-        key("MISC_CHECK", Braces, NotYet, |d, a| {
+        key("MISC_CHECK", Braces, Obeyed, |d, a| {
             d.checkers.extend(checks::read(Kind::Misc, a))
         }),
-        key("FILE_CHECK", Braces, NotYet, |d, a| {
+        key("FILE_CHECK", Braces, Obeyed, |d, a| {
             d.checkers.extend(checks::read(Kind::File, a))
         }),
-        key("BFD_CHECK", Braces, NotYet, |d, a| {
-            d.checkers.extend(checks::read(Kind::Bfd, a))
-        }),
+        key(
+            "BFD_CHECK",
+            Braces,
+            Ignored("this program has no BFD process"),
+            |d, a| d.checkers.extend(checks::read(Kind::Bfd, a)),
+        ),
     ]],
 };
 

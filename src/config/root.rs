@@ -200,13 +200,13 @@ pub(super) const ROOT: Table<Root> = Table {
         }),
         of(
             Feature::LVS,
-            key("virtual_server_group", Named, NotYet, |d, a| {
+            key("virtual_server_group", Named, Obeyed, |d, a| {
                 d.global.lvs.groups.extend(lvs::group(a))
             }),
         ),
         of(
             Feature::LVS,
-            key("virtual_server", Named, NotYet, |d, a| {
+            key("virtual_server", Named, Obeyed, |d, a| {
                 d.servers.extend(lvs::server(a))
             }),
         ),

@@ -132,10 +132,7 @@ impl core::fmt::Display for Summary<'_> {
             let pools = services.iter().flat_map(|service| &service.real);
             let checkers = Count(pools.map(|server| server.checkers.len()).sum(), "checker");
             let services = Count(services.len(), "virtual server");
-            write!(
-                f,
-                ", {services} with {checkers} that this version does not run yet"
-            )?;
+            write!(f, ", {services} with {checkers}")?;
         }
         let (errors, warnings) = (
             Count(diags.errors(), "error"),

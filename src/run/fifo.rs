@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use smol::Task;
 
-use crate::model::{Command, User};
+use crate::model::{Command, User, global};
 
 use super::child::Child;
 use super::reactor::{now, sleep, spawn};
@@ -87,6 +87,60 @@ impl Drop for Fifo {
     fn drop(&mut self) {
         if self.made {
             let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A FIFO as it was asked for, and what came of it.
+#[derive(Default)]
+pub struct Outlet {
+    asked: global::Fifo,
+    open: Option<Fifo>,
+    /// Ends the script when it goes.
+    reader: Option<Task<()>>,
+}
+
+impl Outlet {
+    /// Takes up what is asked for; a FIFO that is asked for as before does not notice.
+    pub fn update(&mut self, asked: &global::Fifo, user: Option<User>) {
+        if self.asked == *asked {
+            return;
+        }
+        // The old one goes first: it may be at the same place.
+        *self = Self {
+            asked: asked.clone(),
+            ..Self::default()
+        };
+        let Some((path, owner)) = &asked.path else {
+            return;
+        };
+        let path = Path::new(path);
+        match Fifo::open(path, *owner) {
+            Ok(fifo) => self.open = Some(fifo),
+            Err(error) => {
+                log::error!(
+                    "cannot open the FIFO {}: {error}; nothing is written to it",
+                    path.display()
+                );
+                return;
+            }
+        }
+        self.reader = asked
+            .script
+            .clone()
+            .map(|script| keep_reader(script, path, user));
+    }
+
+    /// Whether there is anything to write to.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Writes a line, which brings its newline.
+    pub fn write(&mut self, line: &str) {
+        if let Some(fifo) = &mut self.open {
+            fifo.write(line);
         }
     }
 }

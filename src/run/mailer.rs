@@ -9,6 +9,7 @@ use core::future::{Future, poll_fn};
 use core::net::SocketAddr;
 use core::task::{Poll, Waker};
 use core::time::Duration;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
@@ -47,7 +48,7 @@ struct Office {
 /// What has happened, and when.
 struct Letter {
     subject: String,
-    text: &'static str,
+    text: Cow<'static, str>,
     at: LocalTime,
 }
 
@@ -94,7 +95,7 @@ impl Mailer {
     }
 
     /// Sends a mail when its turn comes. The subject gets the router's name in front.
-    pub fn send(&self, subject: String, text: &'static str) {
+    pub fn send(&self, subject: String, text: impl Into<Cow<'static, str>>) {
         if !self.is_on() {
             return;
         }
@@ -105,6 +106,7 @@ impl Mailer {
             waiting.pop_front();
             office.lost.set(office.lost.get().saturating_add(1));
         }
+        let text = text.into();
         waiting.push_back(Letter { subject, text, at });
         if !office.busy.replace(true) {
             spawn(Rc::clone(office).work()).detach();
@@ -235,7 +237,7 @@ impl Sender {
             one_line(&self.from),
             one_line(&format!("[{}] {}", self.router, letter.subject)),
             to.join(", "),
-            letter.text,
+            &letter.text,
         );
         Mail {
             from: self.from.clone(),

@@ -15,24 +15,30 @@ use smol::Task;
 use crate::config::Loaded;
 use crate::error::Exit;
 use crate::io::sys;
-use crate::model::{Command, Global, Lvs, Model, Statics};
+use crate::model::{Command, Global, Model, Statics};
 
+#[cfg(feature = "lvs")]
+pub mod check;
 pub mod child;
 pub mod configuration;
 pub mod daemonize;
 pub mod errand;
 pub mod fifo;
+pub mod files;
 pub mod json;
 pub mod logger;
 pub mod lookup;
+pub mod mailbox;
 pub mod mailer;
 pub mod options;
 pub mod pidfile;
 pub mod reactor;
 pub mod reload;
+pub mod replace;
 pub mod scheduling;
 pub mod scripts;
 pub mod signal;
+pub mod single;
 pub mod supervise;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;
@@ -42,7 +48,7 @@ use daemonize::{Launch, Side};
 use options::Options;
 use pidfile::{PidFile, Running};
 use reload::Mark;
-use signal::Signals;
+use signal::{Orders, Signals};
 use supervise::{Role, Wanted};
 
 const NAME: &str = concat!("keepalite v", env!("CARGO_PKG_VERSION"));
@@ -131,13 +137,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
             name(None, &loaded.model.global);
             Some(loaded)
         };
-        wait(serve(
-            Role::Vrrp,
-            options,
-            loaded.into_model(),
-            signals,
-            read,
-        ))
+        wait(single::run(options, loaded.into_model(), signals, read))
     } else {
         drop(loaded);
         let reload = || {
@@ -216,18 +216,19 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     };
     let mut mark = Mark::of(options, &loaded.model.global);
     read(&loaded, &mut mark);
+    let part = |loaded: Loaded| {
+        let mut model = loaded.into_model();
+        if role == Role::Checkers {
+            model.global.fifo.script = fifo_script(&model, options);
+        }
+        model
+    };
     let again = || {
         let loaded = configuration::reload(options, Reader::Child)?;
         read(&loaded, &mut mark);
-        Some(loaded)
+        Some(part(loaded))
     };
-    Ok(wait(serve(
-        role,
-        options,
-        loaded.into_model(),
-        signals,
-        again,
-    )))
+    Ok(wait(serve(role, options, part(loaded), signals, again)))
 }
 
 /// Does what a role is there for until a signal stops it. `read` gives the configuration to go on with at a reload, or `None` after
@@ -236,27 +237,51 @@ async fn serve(
     role: Role,
     options: &Options,
     model: Box<Model>,
-    signals: &mut Signals,
-    mut read: impl FnMut() -> Option<Loaded>,
+    signals: &mut impl Orders,
+    mut read: impl FnMut() -> Option<Box<Model>>,
 ) -> Exit {
-    scheduling::apply(role, &model.global);
+    let schedule = |model: &Model| {
+        // One process is scheduled as its virtual routers need it.
+        if role == Role::Vrrp || !options.single {
+            scheduling::apply(role, &model.global);
+        }
+    };
+    schedule(&model);
+    let again = || {
+        let model = read()?;
+        schedule(&model);
+        Some(model)
+    };
     match role {
         #[cfg(feature = "vrrp")]
         Role::Vrrp => {
-            let again = || {
-                let model = read()?.into_model();
-                scheduling::apply(role, &model.global);
-                Some(model)
-            };
             let record = options.record.as_deref().map(Path::new);
             vrrp::drive(model, signals, options.dont_release_vrrp, record, again).await
         }
+        #[cfg(feature = "lvs")]
+        Role::Checkers => check::drive(model, signals, options.dont_release_ipvs, again).await,
+        #[cfg(not(all(feature = "vrrp", feature = "lvs")))]
         _ => {
-            let _ = (options, model, signals, &mut read);
+            let _ = (options, model, signals, again);
             log::error!("{role} is not in this build");
             Exit::Fatal
         }
     }
+}
+
+/// The script of `notify_fifo`, for the checkers: where there are virtual routers too, their process runs it.
+fn fifo_script(model: &Model, options: &Options) -> Option<Command> {
+    let shared = !model.instances.is_empty() && is_asked(Role::Vrrp, options);
+    model.global.fifo.script.clone().filter(|_| !shared)
+}
+
+/// Whether the options ask for a role, or for none in particular.
+const fn is_asked(role: Role, options: &Options) -> bool {
+    let only = match role {
+        Role::Vrrp => options.vrrp,
+        Role::Checkers => options.check,
+    };
+    only || options.vrrp == options.check
 }
 
 fn wait(main: impl Future<Output = Exit>) -> Exit {
@@ -268,16 +293,13 @@ fn wait(main: impl Future<Output = Exit>) -> Exit {
 
 /// Who is to run for a configuration.
 fn wanted(model: &Model, options: &Options) -> Wanted {
-    let both = options.vrrp == options.check;
     let vrrp = !model.instances.is_empty() || model.statics != Statics::default();
-    let asked = [
-        (Role::Vrrp, vrrp, options.vrrp),
-        (Role::Checkers, model.lvs != Lvs::default(), options.check),
-    ];
-    let asked = asked
+    let checkers = !model.lvs.servers.is_empty();
+    let needed = [(Role::Vrrp, vrrp), (Role::Checkers, checkers)];
+    let asked = needed
         .into_iter()
-        .filter(|(_, needed, only)| (*needed || options.all) && (both || *only))
-        .map(|(role, ..)| role);
+        .filter(|(role, needed)| (*needed || options.all) && is_asked(*role, options));
+    let asked = asked.map(|(role, _)| role);
     let mut roles = Vec::new();
     for role in asked {
         if role.is_built() {

@@ -1,11 +1,13 @@
 //! Signals as values, read from a descriptor: no handler interrupts anything, and a storm of them is one wake-up.
 
+use core::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::io::sys;
 
 use super::child;
+use super::mailbox::Mailbox;
 use super::reactor::Source;
 
 /// What somebody wants of us.
@@ -169,6 +171,33 @@ impl Signals {
         };
         let which = Signal::ALL.iter().position(|s| s.number() == signal);
         self.pending |= which.map_or(0, |index| 1 << index);
+    }
+}
+
+/// Where one part of this process gets its signals from.
+pub trait Orders {
+    /// The next one.
+    ///
+    /// # Errors
+    /// When signals cannot be read.
+    fn next(&mut self) -> impl Future<Output = io::Result<Signal>>;
+}
+
+impl Orders for Signals {
+    fn next(&mut self) -> impl Future<Output = io::Result<Signal>> {
+        Self::next(self)
+    }
+}
+
+/// Signals that somebody else has read: for several that share a process.
+impl Orders for Mailbox<Signal> {
+    async fn next(&mut self) -> io::Result<Signal> {
+        loop {
+            if let Some(signal) = self.take() {
+                return Ok(signal);
+            }
+            poll_fn(|context| self.poll(context)).await;
+        }
     }
 }
 

@@ -43,7 +43,7 @@ impl Role {
     #[must_use]
     pub const fn is_built(self) -> bool {
         match self {
-            Self::Checkers => false,
+            Self::Checkers => cfg!(feature = "lvs"),
             Self::Vrrp => cfg!(feature = "vrrp"),
         }
     }

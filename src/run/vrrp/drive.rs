@@ -14,14 +14,14 @@ use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
 use crate::run::reactor::{now, sleep_until};
-use crate::run::signal::{Signal, Signals};
+use crate::run::signal::{Orders, Signal};
 
 /// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
 /// `None` after having said why not. With `keep`, addresses stay where they are at the end; with `record`, what happens is
 /// written down in that file.
 pub async fn drive(
     mut model: Box<Model>,
-    signals: &mut Signals,
+    signals: &mut impl Orders,
     keep: bool,
     record: Option<&Path>,
     mut reload: impl FnMut() -> Option<Box<Model>>,

@@ -2,13 +2,12 @@
 //! the script of all states, the FIFOs, a mail.
 
 use core::time::Duration;
-use std::path::Path;
 
-use smol::{Task, future};
+use smol::future;
 
-use crate::model::{self, Command, Global, Notify, User};
+use crate::model::{Command, Global, Notify};
 use crate::name::Priority;
-use crate::run::fifo::{self, Fifo};
+use crate::run::fifo::Outlet;
 use crate::run::mailer::Mailer;
 use crate::run::scripts::{Job, Runner};
 use crate::sorted::Map;
@@ -45,15 +44,6 @@ struct Subject<'a> {
     kind: &'a str,
     name: &'a str,
     notify: &'a Notify,
-}
-
-/// A FIFO as it was asked for, and what came of it.
-#[derive(Default)]
-struct Outlet {
-    asked: model::global::Fifo,
-    open: Option<Fifo>,
-    /// Ends the script when it goes.
-    reader: Option<Task<()>>,
 }
 
 impl Notifier {
@@ -159,14 +149,9 @@ impl Notifier {
             let arguments = [kind, name, state, &priority.to_string()].map(str::to_owned);
             self.run(queue, name, "notify", command, arguments.into());
         }
-        let mut open = self
-            .lines
-            .iter_mut()
-            .filter_map(|outlet| outlet.open.as_mut())
-            .peekable();
-        if open.peek().is_some() {
+        if self.lines.iter().any(Outlet::is_open) {
             let line = format!("{kind} \"{name}\" {state} {priority}\n");
-            open.for_each(|fifo| fifo.write(&line));
+            self.lines.iter_mut().for_each(|outlet| outlet.write(&line));
         }
         self.mail(queue, subject, told);
     }
@@ -232,37 +217,6 @@ impl Notifier {
         if !mails {
             log::warn!("not waiting any longer for mails that are not sent yet");
         }
-    }
-}
-
-impl Outlet {
-    fn update(&mut self, asked: &model::global::Fifo, user: Option<User>) {
-        if self.asked == *asked {
-            return;
-        }
-        // The old one goes first: it may be at the same place.
-        *self = Self {
-            asked: asked.clone(),
-            ..Self::default()
-        };
-        let Some((path, owner)) = &asked.path else {
-            return;
-        };
-        let path = Path::new(path);
-        match Fifo::open(path, *owner) {
-            Ok(fifo) => self.open = Some(fifo),
-            Err(error) => {
-                log::error!(
-                    "cannot open the FIFO {}: {error}; nothing is written to it",
-                    path.display()
-                );
-                return;
-            }
-        }
-        self.reader = asked
-            .script
-            .clone()
-            .map(|script| fifo::keep_reader(script, path, user));
     }
 }
 

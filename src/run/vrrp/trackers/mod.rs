@@ -3,23 +3,21 @@
 //!
 //! Only what a virtual router or a group tracks is watched. Whatever a reload does not change goes on and does not notice.
 
-use core::cell::{Ref, RefCell};
-use core::task::{Context, Poll, Waker};
-use std::collections::VecDeque;
+use core::cell::Ref;
+use core::task::{Context, Poll};
 use std::rc::Rc;
 
 use crate::model::{Model, Tracking, Weight};
+use crate::run::files::{Files, WatchedFile};
+use crate::run::mailbox::Mailbox;
 use crate::vrrp::{Reading, TrackerKind};
 
-mod file;
 mod process;
 mod script;
 
-pub use file::WatchedFile;
 pub use process::WatchedProcess;
 pub use script::Watched as WatchedScript;
 
-use file::Files;
 use process::Processes;
 
 /// Everything that is watched.
@@ -42,27 +40,7 @@ pub struct Finding {
 }
 
 /// Where findings wait for the router.
-#[derive(Clone, Default)]
-struct News(Rc<RefCell<Mailbox>>);
-
-#[derive(Default)]
-struct Mailbox {
-    waiting: VecDeque<Finding>,
-    waker: Option<Waker>,
-}
-
-impl News {
-    fn post(&self, finding: Finding) {
-        let waker = {
-            let mut mailbox = self.0.borrow_mut();
-            mailbox.waiting.push_back(finding);
-            mailbox.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
+type News = Mailbox<Finding>;
 
 impl Trackers {
     /// Starts to watch what a configuration tracks.
@@ -93,7 +71,14 @@ impl Trackers {
         }
         let wanted = |name: &str| is_tracked(model, name, |tracking| &tracking.files);
         let files = model.files.iter().filter(|file| wanted(&file.name));
-        self.files.update(files, &self.news);
+        let news = self.news.clone();
+        self.files.update(files, move |name, value| {
+            news.post(Finding {
+                kind: TrackerKind::File,
+                name: Rc::clone(name),
+                reading: Reading::Value(value),
+            });
+        });
         let wanted = |name: &str| is_tracked(model, name, |tracking| &tracking.processes);
         let processes = model.processes.iter().filter(|one| wanted(&one.name));
         self.processes.update(processes, &self.news);
@@ -108,21 +93,13 @@ impl Trackers {
 
     /// Whether something has been found out.
     pub fn poll_news(&self, context: &Context<'_>) -> Poll<()> {
-        let mut mailbox = self.news.0.borrow_mut();
-        if !mailbox.waiting.is_empty() {
-            return Poll::Ready(());
-        }
-        match &mut mailbox.waker {
-            Some(old) => old.clone_from(context.waker()),
-            none => *none = Some(context.waker().clone()),
-        }
-        Poll::Pending
+        self.news.poll(context)
     }
 
     /// What has been found out first of what has not been taken yet.
     #[must_use]
     pub fn take(&self) -> Option<Finding> {
-        self.news.0.borrow_mut().waiting.pop_front()
+        self.news.take()
     }
 
     /// The scripts, to look at: what their last run was, and when they changed.

@@ -12,20 +12,18 @@ use std::rc::Rc;
 
 use smol::Task;
 
-use super::{Finding, News};
+use super::reactor::{Source, now, spawn};
 use crate::io::inotify::Inotify;
 use crate::model::FileTracker;
-use crate::run::reactor::{Source, now, spawn};
 use crate::time::Instant;
 use crate::track::file;
-use crate::vrrp::{Reading, TrackerKind};
 
 /// Longest chain of links that is followed.
 const LINKS: usize = 8;
 
 /// All files that are watched.
 #[derive(Default)]
-pub(super) struct Files {
+pub struct Files {
     watched: Rc<RefCell<Vec<WatchedFile>>>,
     task: Option<Task<()>>,
 }
@@ -44,11 +42,11 @@ pub struct WatchedFile {
 }
 
 impl Files {
-    /// Watches these from now on; what stays does not notice.
-    pub(super) fn update<'a>(
+    /// Watches these from now on; what stays does not notice. `tell` hears of every number, first of those that are there.
+    pub fn update<'a>(
         &mut self,
         configs: impl Iterator<Item = &'a FileTracker>,
-        news: &News,
+        tell: impl Fn(&Rc<str>, i64) + 'static,
     ) {
         let starting = self.task.is_none();
         let old = self.watched.take();
@@ -80,15 +78,18 @@ impl Files {
         if none {
             self.task = None;
         } else if !same || self.task.is_none() {
-            self.task = Some(spawn(watch(Rc::clone(&self.watched), news.clone())));
+            self.task = Some(spawn(watch(Rc::clone(&self.watched), tell)));
         }
     }
 
-    pub(super) fn stop(&mut self) {
+    /// Watches nothing any more.
+    pub fn stop(&mut self) {
         self.task = None;
     }
 
-    pub(super) fn watched(&self) -> Ref<'_, [WatchedFile]> {
+    /// The files, to look at.
+    #[must_use]
+    pub fn watched(&self) -> Ref<'_, [WatchedFile]> {
         Ref::map(self.watched.borrow(), Vec::as_slice)
     }
 }
@@ -128,12 +129,12 @@ fn initialise(config: &FileTracker, starting: bool) {
     }
 }
 
-async fn watch(files: Rc<RefCell<Vec<WatchedFile>>>, news: News) {
+async fn watch(files: Rc<RefCell<Vec<WatchedFile>>>, tell: impl Fn(&Rc<str>, i64)) {
     let mut inotify = match Inotify::open() {
         Ok(inotify) => Source::new(inotify),
         Err(error) => {
             log::error!("cannot watch files: {error}; they are read once");
-            look(&mut files.borrow_mut(), &news);
+            look(&mut files.borrow_mut(), &tell);
             return;
         }
     };
@@ -143,7 +144,7 @@ async fn watch(files: Rc<RefCell<Vec<WatchedFile>>>, news: News) {
             attend(inotify.get_mut(), &file.path);
         }
         inotify.get_mut().settle();
-        look(&mut files.borrow_mut(), &news);
+        look(&mut files.borrow_mut(), &tell);
         let woken = inotify.readable().await;
         if let Err(error) = woken.and_then(|()| inotify.get_ref().drain()) {
             log::error!("cannot watch files any longer: {error}");
@@ -170,7 +171,7 @@ fn attend(inotify: &mut Inotify, path: &Path) {
 }
 
 /// Reads all of them and tells what is news.
-fn look(files: &mut [WatchedFile], news: &News) {
+fn look(files: &mut [WatchedFile], tell: &impl Fn(&Rc<str>, i64)) {
     for file in files {
         // No number at all says nothing about what it was.
         let Some(value) = read(&file.path).or(file.value.is_none().then_some(0)) else {
@@ -189,16 +190,13 @@ fn look(files: &mut [WatchedFile], news: &News) {
         }
         file.value = Some(value);
         file.changed = Some(now());
-        news.post(Finding {
-            kind: TrackerKind::File,
-            name: Rc::clone(&file.name),
-            reading: Reading::Value(value),
-        });
+        tell(&file.name, value);
     }
 }
 
-/// The number in a file; zero where there is no file.
-fn read(path: &Path) -> Option<i64> {
+/// The number in a file; zero where there is no file, `None` where it is beyond 32 bits.
+#[must_use]
+pub fn read(path: &Path) -> Option<i64> {
     let mut options = OpenOptions::new();
     // A FIFO must not hold us up.
     options.read(true).custom_flags(libc::O_NONBLOCK);
