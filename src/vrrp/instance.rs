@@ -57,6 +57,8 @@ pub struct Instance {
     key: Option<Box<Key>>,
     /// The last sequence number of an authentication header, seen or sent.
     sequence: u32,
+    /// Whether that number was said by us, and by nobody else that we know of.
+    said_sequence: bool,
     stats: Stats,
 }
 
@@ -111,6 +113,7 @@ impl Instance {
             old_checksum: false,
             key: None,
             sequence: 0,
+            said_sequence: false,
             stats: Stats::default(),
         };
         instance.derive();

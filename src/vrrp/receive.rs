@@ -95,9 +95,13 @@ pub(super) enum Checked {
 }
 
 /// Whether the authentication header, if one is wanted, is genuine and new; with its sequence number.
+///
+/// The last number is new as well where it has only been said by us, so that another one may be the `first` to say it: two that
+/// became master at the same moment count in step, and would stay master for ever if neither heard the other.
 pub(super) fn check_authentication(
     key: Option<&Key>,
     last: u32,
+    first: bool,
     datagram: &Datagram<'_>,
 ) -> Result<Option<u32>, Rejection> {
     let (key, header) = match (key, datagram.authentication()) {
@@ -116,7 +120,7 @@ pub(super) fn check_authentication(
         return Err(Rejection::Spi(header.spi()));
     }
     let theirs = header.sequence();
-    if theirs <= last {
+    if theirs < last || (theirs == last && !first) {
         return Err(Rejection::Replayed { theirs, last });
     }
     Ok(Some(theirs))

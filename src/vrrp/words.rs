@@ -4,7 +4,6 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::{Action, Engine, Event, Reading, TrackerKind};
-use crate::time::Instant;
 
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,26 +94,6 @@ impl Engine {
             Action::NotifyGroup { group, .. } => self.group(group).map(|g| &*g.config().name),
             Action::SayStranger(_) => None,
         }
-    }
-}
-
-/// A time in seconds as people write it: no zeros behind.
-#[derive(Clone, Copy, Debug)]
-pub struct Seconds(pub Instant);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, micros) = (self.0.0 / 1_000_000, self.0.0 % 1_000_000);
-        write!(f, "{whole}")?;
-        if micros == 0 {
-            return Ok(());
-        }
-        let (mut digits, mut part) = (6, micros);
-        while part % 10 == 0 {
-            part /= 10;
-            digits -= 1;
-        }
-        write!(f, ".{part:0digits$}")
     }
 }
 

@@ -81,10 +81,11 @@ impl Player {
             let wanted = |i: &&Instance| value("for").is_none_or(|name| i.config().name == name);
             let instance = engine.iter().map(|(_, i)| i).find(wanted).expect(place);
             let sequence = instance.sequence() + 1;
-            (instance.config().clone(), destination(instance), sequence)
+            let to = pairs.parsed("to");
+            let to = to.unwrap_or_else(|| destination(instance));
+            (instance.config().clone(), to, sequence)
         };
         let source: IpAddr = pairs.parsed("from").expect(place);
-        let to = pairs.parsed("to").unwrap_or(to);
         let version = match value("version") {
             Some("2") => Version::V2,
             Some(_) => Version::V3,

@@ -2,9 +2,9 @@
 //!
 //! A file begins with the configuration: `key value` lines as [`made::set`] knows them, after `instance NAME` where there
 //! are several, and `group NAME MEMBER…`, `track_group NAME MEMBER…`, `script NAME`, `file NAME`, `process NAME`; or the lines
-//! of a configuration file, each behind a `|`. Then come steps. A line with `>` is what happens, at a made-up time in seconds; lines with `<` are what
-//! the engine does on its way there and in answer, and how it stands afterwards. The engine is woken exactly when it asks to
-//! be.
+//! of a configuration file, each behind a `|`. Then come steps. A line with `>` is what happens, at a made-up time in seconds;
+//! lines with `<` are what the engine does on its way there and in answer, and how it stands afterwards. The engine is woken
+//! exactly when it asks to be.
 //!
 //! ```text
 //! > 0 interface eth0 up 10.0.0.1     (or: down, gone; index N; several addresses)
@@ -16,7 +16,7 @@
 //! > 4 tracked script NAME up        (or: file, process, statics; down; a number)
 //! > 5 source 10.0.0.50 gone            (or: here)
 //! > 9 group NAME MEMBER…
-//! > 9 configure NAME key value      > 9 remove NAME      > 9 add NAME        > 9 reload
+//! > 9 configure NAME key value   > 9 remove NAME   > 9 add NAME   > 9 rename OLD NEW   > 9 reload
 //! > 9 wire          the advert that it would send now, in hex
 //! > 9 stats         the counters that are not zero
 //! > 9 stop
@@ -41,8 +41,7 @@ use std::path::Path;
 use keepalite::config::files::Memory;
 use keepalite::config::{Options, load_from};
 use keepalite::model::Model;
-use keepalite::time::Instant;
-use keepalite::vrrp::words::Seconds;
+use keepalite::time::{Instant, Seconds};
 use keepalite::vrrp::{Action, Engine, Event, Interface, Reading, Tracked, TrackerKind};
 
 use crate::made;
@@ -167,6 +166,13 @@ impl Player {
             }
             "add" => return self.model.instances.push(made::instance(rest)),
             "remove" => return self.model.instances.retain(|i| i.name != rest),
+            "rename" => {
+                let (old, new) = rest.split_once(' ').expect(place);
+                let mut all = self.model.instances.iter_mut();
+                let instance = all.find(|instance| instance.name == old);
+                new.clone_into(&mut instance.expect(place).name);
+                return;
+            }
             "reload" => self.act(|engine, model, now, out| engine.reload(model, now, out)),
             "stats" => return self.stats(),
             "wire" => return self.wire(),
@@ -201,7 +207,7 @@ impl Player {
         let engine = self.engine.as_mut().expect("started");
         let mut actions = Vec::new();
         act(engine, &self.model, self.now, &mut actions);
-        let now = Seconds(self.now);
+        let now = seconds(self.now);
         for action in &actions {
             let written = match engine.whose(action).filter(|_| self.names) {
                 Some(who) => writeln!(self.text, "< {now} {who}: {action}"),
@@ -217,7 +223,7 @@ impl Player {
         for (_, instance) in engine.iter() {
             let who = self.who(&instance.config().name);
             let next = match instance.deadline() {
-                Some(at) => format!(", wakes at {}", Seconds(at)),
+                Some(at) => format!(", wakes at {}", seconds(at)),
                 None => String::new(),
             };
             let state = instance.state();
@@ -355,6 +361,10 @@ fn index(name: &str) -> u32 {
     }
     let digits = name.trim_start_matches(|c: char| !c.is_ascii_digit());
     digits.parse::<u32>().unwrap_or(0) + 1
+}
+
+fn seconds(at: Instant) -> Seconds {
+    Seconds(at.since(Instant(0)))
 }
 
 fn instant(text: &str) -> Instant {

@@ -9,8 +9,7 @@ use std::path::Path;
 
 use crate::config::dump::dump;
 use crate::model::Model;
-use crate::time::Instant;
-use crate::vrrp::words::Seconds;
+use crate::time::{Instant, Seconds};
 use crate::vrrp::{Action, Engine, Event};
 
 /// The most that is written: the file may be in the memory of a small router.
@@ -92,7 +91,7 @@ impl Recorder {
     }
 
     fn since(&self, now: Instant) -> Seconds {
-        Seconds(Instant(now.0.saturating_sub(self.began.0)))
+        Seconds(now.since(self.began))
     }
 
     fn line(&mut self, line: std::fmt::Arguments<'_>) {

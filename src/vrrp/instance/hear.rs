@@ -82,8 +82,10 @@ impl Instance {
     /// serves both directions, so that a backup that takes over goes on from where its master was.
     fn check<'a>(&mut self, datagram: &Datagram<'a>) -> Result<(Advert<'a>, Checked), Rejection> {
         let key = self.key.as_deref();
-        if let Some(theirs) = receive::check_authentication(key, self.sequence, datagram)? {
+        let first = self.said_sequence && Some(datagram.source) != self.source();
+        if let Some(theirs) = receive::check_authentication(key, self.sequence, first, datagram)? {
             self.sequence = theirs;
+            self.said_sequence = false;
         }
         receive::check(&self.config, datagram)
     }

@@ -229,6 +229,7 @@ impl Instance {
 
     pub(super) fn advertise(&mut self, priority: Priority, out: &mut Vec<Action>) {
         self.sequence = self.sequence.saturating_add(1);
+        self.said_sequence = true;
         if priority == RESIGN {
             self.stats.pri_zero_sent += 1;
         } else {
