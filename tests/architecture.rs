@@ -63,6 +63,7 @@ const DOORS: &[&str] = &[
     "config/keys.rs",
     "run/mod.rs",
     "run/supervise.rs",
+    "run/vrrp/mod.rs",
     "io/mod.rs",
     "cli.rs",
 ];

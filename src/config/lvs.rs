@@ -592,15 +592,7 @@ fn network(ip: IpAddr, length: u8) -> (IpAddr, IpAddr) {
 
 /// `interface [[inst] instance] [id N] [maxlen N] [port N] [ttl N] [group address]`.
 pub(super) fn sync_daemon(a: &mut Args<'_, '_, '_>) -> Option<SyncDaemon> {
-    let mut daemon = SyncDaemon {
-        interface: a.interface()?,
-        instance: None,
-        id: None,
-        max_len: None,
-        port: None,
-        ttl: None,
-        group: None,
-    };
+    let mut daemon = SyncDaemon::on(a.interface()?);
     while let Some(word) = a.word() {
         match word.text {
             "inst" => daemon.instance = a.text("an instance"),

@@ -11,6 +11,11 @@ pub mod object;
 pub mod patience;
 pub mod reconcile;
 pub mod recorder;
+#[cfg(feature = "lvs")]
+pub mod replicator;
+#[cfg(not(feature = "lvs"))]
+#[path = "no_replicator.rs"]
+pub mod replicator;
 pub mod report;
 pub mod router;
 mod routes;

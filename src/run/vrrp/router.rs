@@ -21,6 +21,7 @@ use super::object::{Key, Object, There};
 use super::patience::Patience;
 use super::reconcile::{self, Step, Wanted};
 use super::recorder::Recorder;
+use super::replicator::Replicator;
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
@@ -77,6 +78,7 @@ pub struct Router {
     sockets: Sockets,
     announcer: Announcer,
     notifier: Notifier,
+    replicator: Replicator,
     trackers: Trackers,
     desired: Desired,
     /// What we put there, now or before a crash.
@@ -140,6 +142,7 @@ impl Router {
             engine: Engine::new(model, began),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
+            replicator: Replicator::default(),
             trackers: Trackers::new(model),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
@@ -159,6 +162,7 @@ impl Router {
         router.adopt();
         router.work.push_back(Work::Reconcile);
         router.look_around();
+        router.replicator = Replicator::start(model.lvs.sync_daemon.clone(), &router.engine);
         router.work();
         Ok(router)
     }
@@ -356,6 +360,7 @@ impl Router {
         self.patience.hope(now());
         self.again();
         self.work();
+        self.replicator.try_again(&self.engine);
         Ok(())
     }
 
@@ -609,6 +614,7 @@ impl Router {
                     state,
                     priority,
                 } => {
+                    self.replicator.follow(&self.engine);
                     if let Some(instance) = self.engine.get(id) {
                         self.notifier.tell(instance, state, priority);
                     }
@@ -814,6 +820,8 @@ impl Router {
         self.desired = Desired::of(model);
         self.notifier.reload(&model.global);
         self.trackers.reload(model);
+        self.replicator
+            .reload(model.lvs.sync_daemon.clone(), &self.engine);
         self.global = model.global.clone();
         self.patience.clear();
         self.listen_to_routes();
@@ -825,6 +833,7 @@ impl Router {
     /// Resigns, and takes everything away that is ours unless it is to be kept.
     pub fn stop(&mut self, keep: bool) {
         self.trackers.stop();
+        self.replicator.stop();
         self.happened(Event::Stop, now());
         if keep {
             self.work.retain(|work| *work != Work::Reconcile);
