@@ -123,6 +123,8 @@ pub enum Note {
         /// To.
         new: Priority,
     },
+    /// As master: someone took an address away.
+    AddressLost,
     /// A reload removed it.
     Removed,
 }
@@ -140,6 +142,7 @@ impl Note {
             | Self::OldChecksum(_)
             | Self::Rejected { .. }
             | Self::Late { .. }
+            | Self::AddressLost
             | Self::Interval { .. } => Level::Warn,
             _ => Level::Info,
         }
@@ -235,6 +238,9 @@ impl fmt::Display for Note {
             Self::Priority { old, new } => {
                 write!(f, "Changing effective priority from {old} to {new}")
             }
+            Self::AddressLost => f.write_str(
+                "an address was taken away by someone else: find out by whom, or mark it no_track",
+            ),
             Self::Removed => f.write_str("removed from the configuration"),
         }
     }

@@ -15,6 +15,7 @@
 //! > 9 wake          the engine is woken now, and was not before: the process slept
 //! > 4 tracked script NAME up        (or: file, process, statics; down; a number)
 //! > 5 source 10.0.0.50 gone            (or: here)
+//! > 5 lost NAME     someone took an address of it away
 //! > 9 group NAME MEMBER…
 //! > 9 configure NAME key value   > 9 remove NAME   > 9 add NAME   > 9 rename OLD NEW   > 9 reload
 //! > 9 wire          the advert that it would send now, in hex
@@ -42,7 +43,7 @@ use keepalite::config::files::Memory;
 use keepalite::config::{Options, load_from};
 use keepalite::model::Model;
 use keepalite::time::{Instant, Seconds};
-use keepalite::vrrp::{Action, Engine, Event, Interface, Reading, Tracked, TrackerKind};
+use keepalite::vrrp::{Action, Engine, Event, Id, Interface, Reading, Tracked, TrackerKind};
 
 use crate::made;
 use datagram::destination;
@@ -151,6 +152,10 @@ impl Player {
                     here: state == "here",
                 });
             }
+            "lost" => {
+                let id = self.id(rest, place);
+                self.happen(Event::AddressLost(id));
+            }
             "group" => {
                 self.model.groups.clear();
                 assert!(made::group(&mut self.model, what), "{place}");
@@ -184,6 +189,12 @@ impl Player {
     }
 
     /// By its name, or by its number in a recording.
+    fn id(&self, name: &str, place: &str) -> Id {
+        let engine = self.engine.as_ref().expect("started");
+        let named = engine.iter().find(|(_, i)| i.config().name == name);
+        named.map_or_else(|| Id(name.parse().expect(place)), |(id, _)| id)
+    }
+
     /// Wakes the engine whenever it asks for it; up to `end`, or also there.
     fn run_until(&mut self, end: Instant, there: bool) {
         for _ in 0..10_000 {

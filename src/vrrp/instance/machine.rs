@@ -60,6 +60,8 @@ pub(in crate::vrrp) enum Order {
     Master,
     /// Another member of its sync group is backup.
     Backup,
+    /// An address of it is gone.
+    AddressLost,
     /// Another member told the hosts again where its addresses are.
     Announce,
 }
@@ -102,6 +104,10 @@ impl Instance {
             }
             (Phase::Master(_), Input::Order(Order::Backup)) => {
                 self.back_up(Note::FollowsGroup, self.config.interval, now, out)
+            }
+            (Phase::Master(_), Input::Order(Order::AddressLost)) => {
+                out.push(self.say(Note::AddressLost));
+                self.back_up(Note::Backup, self.config.interval, now, out)
             }
             (Phase::Master(mut master), Input::Order(Order::Announce)) => {
                 self.remind(&mut master, now, out);
