@@ -27,6 +27,7 @@ pub mod io;
 pub mod model;
 pub mod name;
 pub mod run;
+pub mod sorted;
 pub mod time;
 #[cfg(feature = "vrrp")]
 pub mod track;

@@ -40,6 +40,54 @@ impl fmt::Display for Instant {
     }
 }
 
+/// A duration as people write it: in seconds, with as many digits, up to six, as are needed. Floating-point numbers would
+/// cost 25 kB of code on a processor that has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(pub Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.as_secs())?;
+        let (mut fraction, mut digits) = (self.0.subsec_micros(), 6);
+        if fraction == 0 {
+            return Ok(());
+        }
+        while fraction % 10 == 0 {
+            fraction /= 10;
+            digits -= 1;
+        }
+        write!(f, ".{fraction:0digits$}")
+    }
+}
+
+/// Decimal seconds, as people write them, as microseconds; digits beyond the sixth are rounded.
+#[must_use]
+pub fn micros_of(text: &str) -> Option<u64> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let whole = if whole.is_empty() {
+        0
+    } else {
+        whole.parse::<u64>().ok()?
+    };
+    let mut value: u64 = 0;
+    for place in 0..6 {
+        let digit = fraction
+            .as_bytes()
+            .get(place)
+            .map_or(0, |b| u64::from(b - b'0'));
+        value = value * 10 + digit;
+    }
+    let round = fraction.as_bytes().get(6).is_some_and(|b| *b >= b'5');
+    whole
+        .checked_mul(1_000_000)?
+        .checked_add(value + u64::from(round))
+}
+
 fn micros(d: Duration) -> u64 {
     u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }
@@ -88,6 +136,25 @@ impl fmt::Display for Centis {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_have_microseconds() {
+        assert_eq!(micros_of("1"), Some(1_000_000));
+        assert_eq!(micros_of("0.92"), Some(920_000));
+        assert_eq!(micros_of(".5"), Some(500_000));
+        assert_eq!(micros_of("0.0000005"), Some(1));
+        for bad in ["", ".", "1s", "-1", "1.2.3", "99999999999999999999"] {
+            assert_eq!(micros_of(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn seconds_show_the_digits_that_are_needed() {
+        let shown = |micros| Seconds(Duration::from_micros(micros)).to_string();
+        assert_eq!(shown(5_000_000), "5");
+        assert_eq!(shown(100_500_000), "100.5");
+        assert_eq!(shown(20), "0.00002");
+    }
 
     #[test]
     fn one_second_at_priority_100_skews_by_exactly_609_375_us() {

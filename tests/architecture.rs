@@ -9,19 +9,24 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("name", &[]),
+    ("sorted", &[]),
     ("error", &[]),
     ("model", &["name", "time"]),
     ("wire", &["name", "time"]),
-    ("config", &["error", "model", "name", "time"]),
-    ("vrrp", &["model", "name", "time", "wire"]),
-    ("check", &["model", "name", "time", "track", "wire"]),
+    ("config", &["error", "model", "name", "sorted", "time"]),
+    ("vrrp", &["model", "name", "sorted", "time", "wire"]),
+    (
+        "check",
+        &["model", "name", "sorted", "time", "track", "wire"],
+    ),
     ("track", &["model", "name", "time"]),
-    ("io", &["error", "name", "time", "wire"]),
+    ("io", &["error", "name", "sorted", "time", "wire"]),
     ("argv", &[]),
     (
         "run",
         &[
-            "check", "config", "error", "io", "model", "name", "time", "track", "vrrp", "wire",
+            "check", "config", "error", "io", "model", "name", "sorted", "time", "track", "vrrp",
+            "wire",
         ],
     ),
     ("cli", &["argv", "config", "error", "name", "run"]),
@@ -47,7 +52,7 @@ const WORLDLY: &[&str] = &[
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
 const UNWORLDLY: &[&str] = &[
-    "config", "model", "wire", "vrrp", "check", "track", "name", "time",
+    "config", "model", "wire", "vrrp", "check", "track", "name", "sorted", "time",
 ];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.

@@ -6,7 +6,6 @@
     reason = "a test may fail loudly"
 )]
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use keepalite::config;
@@ -16,6 +15,7 @@ use keepalite::model::Model;
 use keepalite::name::{IfName, Mac};
 use keepalite::run::vrrp::vmac::{Source, Step, Wanted, forgo, plan, settle};
 use keepalite::run::vrrp::world::World;
+use keepalite::sorted::Set;
 
 const V4: Mac = Mac([0, 0, 0x5e, 0, 1, 51]);
 const V6: Mac = Mac([0, 0, 0x5e, 0, 2, 51]);
@@ -201,7 +201,7 @@ fn a_kernel_without_macvlan_leaves_plain_virtual_routers() {
 
 /// What is to be done, in words.
 fn steps(wanted: &[Wanted], links: &[Link], ours: &[u32], ready: &[u32]) -> Vec<String> {
-    let set = |all: &[u32]| all.iter().copied().collect::<BTreeSet<_>>();
+    let set = |all: &[u32]| all.iter().copied().collect::<Set<_>>();
     let world = world(links);
     let steps = plan(wanted, &world, &set(ours), &set(ready));
     let words = |step: Step<'_>| match step {

@@ -1,12 +1,13 @@
 //! What a line stands for: `@id` conditions, `$NAME` definitions, `~SEQ` and `~LST`.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::rc::Rc;
 
 use super::reader::{MOST_MADE_LINES, Reader};
 use super::source::Made;
+
+use crate::sorted::Map;
 
 /// Definitions within definitions.
 const DEEPEST: usize = 64;
@@ -19,7 +20,7 @@ const LONGEST_NAME: usize = 256;
 /// What the names stand for.
 #[derive(Default)]
 pub(super) struct Definitions {
-    known: BTreeMap<String, Rc<Vec<Made>>>,
+    known: Map<String, Rc<Vec<Made>>>,
     /// A definition of several lines that has not ended yet.
     open: Option<(String, Vec<Made>)>,
     random: Option<u64>,

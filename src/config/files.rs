@@ -1,9 +1,10 @@
 //! Where the files of a configuration are: on disk, or in memory for who has texts only.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+
+use crate::sorted::Map;
 
 /// Larger files are refused: no configuration is that large, and memory is small.
 const LARGEST: u64 = 64 << 20;
@@ -82,7 +83,7 @@ impl Files for Disk {
 
 /// Texts by their paths; the current directory is the root.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(BTreeMap<PathBuf, Vec<u8>>);
+pub struct Memory(Map<PathBuf, Vec<u8>>);
 
 impl Memory {
     /// Nothing.

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::keys::Shape::{Any, Block as Braces, Value};
 use super::keys::Status::{Ignored, NotYet, Obeyed};
-use super::keys::{Key, Status, Table, key};
+use super::keys::{Feature, Key, Status, Table, key, of};
 use super::value::{Args, checked, integer};
 use crate::model::global::{Fifo, ProcessNames, ReceiveBuffer, Scheduling};
 use crate::model::{Command, Global, Lvs, User};
@@ -157,9 +157,12 @@ const MAIL: Rows = &[
     key("no_email_faults", Any, Obeyed, |d, _| {
         d.global.mail.faults = false
     }),
-    key("no_checker_emails", Any, NotYet, |d, _| {
-        d.lvs.no_checker_emails = true
-    }),
+    of(
+        Feature::LVS,
+        key("no_checker_emails", Any, NotYet, |d, _| {
+            d.lvs.no_checker_emails = true
+        }),
+    ),
 ];
 
 const SCRIPTS: Rows = &[
@@ -193,12 +196,18 @@ const SCRIPTS: Rows = &[
     key("vrrp_notify_fifo_script", Value, Obeyed, |d, a| {
         a.notify(&mut d.global.vrrp_fifo.script)
     }),
-    key("lvs_notify_fifo", Value, NotYet, |d, a| {
-        fifo(&mut d.global.lvs_fifo, a)
-    }),
-    key("lvs_notify_fifo_script", Value, NotYet, |d, a| {
-        a.notify(&mut d.global.lvs_fifo.script)
-    }),
+    of(
+        Feature::LVS,
+        key("lvs_notify_fifo", Value, NotYet, |d, a| {
+            fifo(&mut d.global.lvs_fifo, a)
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_notify_fifo_script", Value, NotYet, |d, a| {
+            a.notify(&mut d.global.lvs_fifo.script)
+        }),
+    ),
     key("fifo_write_vrrp_states_on_reload", Any, Obeyed, |d, a| {
         d.global.fifo_states_on_reload = a.switch().unwrap_or(false)
     }),
@@ -344,37 +353,58 @@ const VRRP: Rows = &[
 ];
 
 const LVS: Rows = &[
-    key("checker_log_all_failures", Any, NotYet, |d, a| {
-        d.lvs.log_all_failures = a.switch().unwrap_or(false)
-    }),
-    key("lvs_timeouts", Value, NotYet, |d, a| {
-        while let Some(word) = a.word() {
-            let slot = match word.text {
-                "tcp" => &mut d.lvs.timeouts.tcp,
-                "tcpfin" => &mut d.lvs.timeouts.tcp_fin,
-                "udp" => &mut d.lvs.timeouts.udp,
-                _ => {
-                    a.error(word, format!("unknown timeout '{}'", word.text))
-                        .hint("expected tcp, tcpfin or udp");
-                    continue;
-                }
-            };
-            *slot = a.number(1..=MOST).or(*slot);
-        }
-    }),
-    key("lvs_flush", Any, NotYet, |d, _| d.lvs.flush = true),
-    key("lvs_flush_on_stop", Any, NotYet, |d, a| {
-        d.lvs.set_flush_on_stop(a.flag("VS"))
-    }),
-    key("lvs_flush_onstop", Any, NotYet, |d, a| {
-        d.lvs.set_flush_on_stop(a.flag("VS"))
-    }),
-    key("lvs_sync_daemon", Value, NotYet, |d, a| {
-        d.lvs.sync_daemon = super::lvs::sync_daemon(a)
-    }),
-    key("rs_init_notifies", Any, NotYet, |d, _| {
-        d.lvs.init_notifies = true
-    }),
+    of(
+        Feature::LVS,
+        key("checker_log_all_failures", Any, NotYet, |d, a| {
+            d.lvs.log_all_failures = a.switch().unwrap_or(false)
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_timeouts", Value, NotYet, |d, a| {
+            while let Some(word) = a.word() {
+                let slot = match word.text {
+                    "tcp" => &mut d.lvs.timeouts.tcp,
+                    "tcpfin" => &mut d.lvs.timeouts.tcp_fin,
+                    "udp" => &mut d.lvs.timeouts.udp,
+                    _ => {
+                        a.error(word, format!("unknown timeout '{}'", word.text))
+                            .hint("expected tcp, tcpfin or udp");
+                        continue;
+                    }
+                };
+                *slot = a.number(1..=MOST).or(*slot);
+            }
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_flush", Any, NotYet, |d, _| d.lvs.flush = true),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_flush_on_stop", Any, NotYet, |d, a| {
+            d.lvs.set_flush_on_stop(a.flag("VS"))
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_flush_onstop", Any, NotYet, |d, a| {
+            d.lvs.set_flush_on_stop(a.flag("VS"))
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("lvs_sync_daemon", Value, NotYet, |d, a| {
+            d.lvs.sync_daemon = super::lvs::sync_daemon(a)
+        }),
+    ),
+    of(
+        Feature::LVS,
+        key("rs_init_notifies", Any, NotYet, |d, _| {
+            d.lvs.init_notifies = true
+        }),
+    ),
     key("nftables_ipvs", Any, NotYet, |_, a| a.skip()),
     key("nftables_ipvs_priority", Value, NotYet, |_, a| {
         checked(a.number::<i32>(-MOST..=MOST))

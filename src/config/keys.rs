@@ -1,13 +1,13 @@
 //! The keywords: a table per block, a row per keyword, and how a block is read by its table.
 
-use std::collections::BTreeSet;
-
 use super::diag::{Diags, Span};
 use super::names::Names;
 use super::script::{Scripts, Users};
 use super::tree::Block;
 use super::value::Args;
 use super::vrrp::At;
+
+use crate::sorted::Set;
 
 /// What this build does about a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,34 @@ pub(super) const fn key<D>(
         shape,
         status,
         set,
+    }
+}
+
+/// A part of the program that a build may leave out.
+#[derive(Clone, Copy)]
+pub(super) struct Feature {
+    name: &'static str,
+    pub(super) built: bool,
+}
+
+impl Feature {
+    /// Virtual servers and the checks of their servers.
+    pub(super) const LVS: Self = Self {
+        name: "lvs",
+        built: cfg!(feature = "lvs"),
+    };
+}
+
+/// A keyword of a feature; a build without that names it and skips it.
+pub(super) const fn of<D>(feature: Feature, key: Key<D>) -> Key<D> {
+    if feature.built {
+        return key;
+    }
+    Key {
+        name: key.name,
+        shape: key.shape,
+        status: Status::Feature(feature.name),
+        set: |_, a| a.skip(),
     }
 }
 
@@ -249,7 +277,7 @@ pub(super) struct Context {
     pub(super) scripts: Scripts,
     /// Within a block that is not obeyed: that has been said.
     muted: bool,
-    told: BTreeSet<(&'static str, &'static str)>,
+    told: Set<(&'static str, &'static str)>,
     homes: Vec<Row>,
     /// What the next rule without a preference gets.
     preference: u32,
@@ -268,7 +296,7 @@ impl Context {
             users: Users::default(),
             scripts: Scripts::default(),
             muted: false,
-            told: BTreeSet::new(),
+            told: Set::new(),
             homes: table(),
             preference: FIRST_PREFERENCE,
             alert: None,
@@ -494,9 +522,22 @@ mod tests {
 
     #[test]
     fn no_block_has_a_keyword_twice() {
-        let mut seen = BTreeSet::new();
+        let mut seen = Set::new();
         for row in table() {
             assert!(seen.insert((row.block, row.keyword)), "{row:?}");
         }
+    }
+
+    #[cfg(not(feature = "lvs"))]
+    #[test]
+    fn what_this_build_lacks_is_told_by_the_name_of_its_feature() {
+        let mut files = crate::config::files::Memory::new();
+        let text = "virtual_server 10.0.0.1 80 {\n    real_server 10.0.0.2 80 {\n    }\n}\n";
+        files.insert("a.conf", text);
+        let options = crate::config::Options::default();
+        let loaded = crate::config::load_from(&files, "a.conf".as_ref(), &options).unwrap();
+        let told: Vec<String> = loaded.findings().map(|f| f.to_string()).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("it needs the feature 'lvs'"), "{told:?}");
     }
 }

@@ -3,7 +3,6 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::BTreeSet;
 
 use super::checks::{CheckerDraft, Kind, PaceDraft};
 use super::diag::{Diags, Span};
@@ -13,6 +12,7 @@ use crate::model::lvs::{
     Target, VirtualServer,
 };
 use crate::name::Family;
+use crate::sorted::Set;
 
 /// `persistence_timeout` without a value.
 const PERSISTENCE: Duration = Duration::from_secs(360);
@@ -24,7 +24,7 @@ pub(super) fn servers(
     log_all: bool,
     diags: &mut Diags,
 ) -> Vec<VirtualServer> {
-    let mut seen = BTreeSet::new();
+    let mut seen = Set::new();
     let mut servers = Vec::new();
     for draft in drafts {
         let at = draft.at;

@@ -7,7 +7,7 @@ use super::diag::Span;
 use super::global::{self, GLOBAL, GlobalDraft, NO_BFD};
 use super::keys::Shape::{Any, Block as Braces, Named, Value};
 use super::keys::Status::{Ignored, NotYet, Obeyed};
-use super::keys::{Row, Table, key};
+use super::keys::{Feature, Row, Table, key, of};
 use super::lvs::VirtualDraft;
 use super::value::{Args, checked};
 use super::vrrp::{AUTH, At, GROUP, GroupDraft, INSTANCE, InstanceDraft, LINKBEAT};
@@ -61,10 +61,12 @@ pub(super) fn rows(rows: &mut Vec<Row>) {
     GROUP.rows(rows);
     INSTANCE.rows(rows);
     AUTH.rows(rows);
-    lvs::VIRTUAL.rows(rows);
-    lvs::REAL.rows(rows);
-    lvs::TLS.rows(rows);
-    checks::rows(rows);
+    if Feature::LVS.built {
+        lvs::VIRTUAL.rows(rows);
+        lvs::REAL.rows(rows);
+        lvs::TLS.rows(rows);
+        checks::rows(rows);
+    }
 }
 
 pub(super) const ROOT: Table<Root> = Table {
@@ -196,17 +198,26 @@ pub(super) const ROOT: Table<Root> = Table {
             INSTANCE.read(a.block.children(), &mut instance, a.context);
             d.instances.push(instance);
         }),
-        key("virtual_server_group", Named, NotYet, |d, a| {
-            d.global.lvs.groups.extend(lvs::group(a))
-        }),
-        key("virtual_server", Named, NotYet, |d, a| {
-            d.servers.extend(lvs::server(a))
-        }),
-        key("SSL", Braces, NotYet, |d, a| {
-            let mut tls = Tls::default();
-            lvs::TLS.read(a.block.children(), &mut tls, a.context);
-            d.global.lvs.tls = Some(tls);
-        }),
+        of(
+            Feature::LVS,
+            key("virtual_server_group", Named, NotYet, |d, a| {
+                d.global.lvs.groups.extend(lvs::group(a))
+            }),
+        ),
+        of(
+            Feature::LVS,
+            key("virtual_server", Named, NotYet, |d, a| {
+                d.servers.extend(lvs::server(a))
+            }),
+        ),
+        of(
+            Feature::LVS,
+            key("SSL", Braces, NotYet, |d, a| {
+                let mut tls = Tls::default();
+                lvs::TLS.read(a.block.children(), &mut tls, a.context);
+                d.global.lvs.tls = Some(tls);
+            }),
+        ),
     ]],
 };
 

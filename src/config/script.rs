@@ -2,7 +2,6 @@
 //!
 //! Users are read from the files, not through the C library: a static binary cannot load its name services.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use super::diag::{Diags, Span};
 use super::value::Args;
 use super::words::command_words;
 use crate::model::{Command, User};
+use crate::sorted::{Map, Set};
 
 /// Where programs without a path are looked for.
 const PATH: [&str; 6] = [
@@ -25,8 +25,8 @@ const PATH: [&str; 6] = [
 /// `/etc/passwd` and `/etc/group`, read when first asked.
 #[derive(Default)]
 pub(super) struct Users {
-    users: Option<BTreeMap<String, User>>,
-    groups: Option<BTreeMap<String, u32>>,
+    users: Option<Map<String, User>>,
+    groups: Option<Map<String, u32>>,
 }
 
 impl Users {
@@ -35,7 +35,7 @@ impl Users {
         self.all().get(name).copied()
     }
 
-    fn all(&mut self) -> &BTreeMap<String, User> {
+    fn all(&mut self) -> &Map<String, User> {
         self.users.get_or_insert_with(|| {
             entries("/etc/passwd", |fields| {
                 let (uid, gid) = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
@@ -63,7 +63,7 @@ impl Users {
     }
 }
 
-fn entries<T>(file: &str, read: impl Fn(&[&str]) -> Option<T>) -> BTreeMap<String, T> {
+fn entries<T>(file: &str, read: impl Fn(&[&str]) -> Option<T>) -> Map<String, T> {
     let bytes = fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines = text.lines().filter_map(|line| {
@@ -182,7 +182,7 @@ impl Args<'_, '_, '_> {
 }
 
 /// Commands that script security refuses, by text.
-pub(super) type Refused = BTreeSet<String>;
+pub(super) type Refused = Set<String>;
 
 /// What the file system says about a program.
 enum Program {
@@ -213,8 +213,8 @@ pub(super) fn check(
     diags: &mut Diags,
 ) -> Refused {
     let mut refused = Refused::new();
-    let mut programs: BTreeMap<String, Program> = BTreeMap::new();
-    let mut told = BTreeSet::new();
+    let mut programs: Map<String, Program> = Map::new();
+    let mut told = Set::new();
     let shell = plain_shell();
     for (command, at) in scripts.seen {
         if command.needs_shell() || command.connection().is_some() {
@@ -228,9 +228,7 @@ pub(super) fn check(
             continue;
         };
         let new = !programs.contains_key(name);
-        let program = programs
-            .entry(name.clone())
-            .or_insert_with(|| Program::look(name));
+        let program = programs.get_or_insert_with(name.clone(), || Program::look(name));
         match program {
             Program::Missing if new => {
                 diags.warn(at, format!("there is no program '{name}'"));

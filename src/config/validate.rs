@@ -1,10 +1,8 @@
 //! What needs the whole: names that are used and exist, identities that must differ, users and rights of scripts.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::address::Placed;
 use super::diag::{Diags, Span};
-use super::keys::Context;
+use super::keys::{Context, Feature};
 use super::pool;
 use super::resolve::{self, Known};
 use super::root::{Root, TrackGroup};
@@ -18,6 +16,7 @@ use crate::model::{
     SyncGroup, Tracking, User,
 };
 use crate::name::{Family, IfName, Version};
+use crate::sorted::{Map, Set};
 
 /// The model of everything that was said, with what is wrong in it added to the diagnostics.
 pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
@@ -71,7 +70,9 @@ pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
     };
     without_unknown_groups(&mut statics, context.track_groups, &mut diags);
     let mut lvs = root.global.lvs;
-    lvs.servers = pool::servers(root.servers, &lvs.groups, lvs.log_all_failures, &mut diags);
+    if Feature::LVS.built {
+        lvs.servers = pool::servers(root.servers, &lvs.groups, lvs.log_all_failures, &mut diags);
+    }
     let mut model = Model {
         global: root.global.global,
         statics,
@@ -114,7 +115,7 @@ fn distinct<T>(
     what: &str,
     diags: &mut Diags,
 ) -> Vec<T> {
-    let mut seen = BTreeSet::new();
+    let mut seen = Set::new();
     let kept = things.into_iter().filter(|thing| {
         let new = seen.insert(name(&thing.value).clone());
         if !new {
@@ -137,13 +138,13 @@ fn instances(
     known: &Known<'_>,
     diags: &mut Diags,
 ) -> Vec<Instance> {
-    let mut names = BTreeSet::new();
+    let mut names = Set::new();
     let new: Vec<bool> = drafts
         .iter()
         .map(|draft| names.insert(draft.name.as_str()))
         .collect();
     drop(names);
-    let mut identities = BTreeMap::new();
+    let mut identities = Map::new();
     // Strict mode surprises people with it: it is said once.
     let mut mute = None;
     let mut instances: Vec<Instance> = Vec::with_capacity(drafts.len());
@@ -161,9 +162,7 @@ fn instances(
         let Some(mut instance) = resolve::instance(draft, defaults, garp, diags) else {
             continue;
         };
-        let first = *identities
-            .entry(identity(&instance))
-            .or_insert(instances.len());
+        let first = *identities.get_or_insert_with(identity(&instance), || instances.len());
         if let Some(other) = instances.get(first) {
             let what = format!(
                 "virtual_router_id {} is already that of instance {} on {}",
@@ -230,7 +229,7 @@ fn groups(
     diags: &mut Diags,
 ) -> Vec<SyncGroup> {
     let mut groups: Vec<SyncGroup> = Vec::new();
-    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    let mut taken: Map<String, String> = Map::new();
     for draft in drafts {
         if groups.iter().any(|g| g.name == draft.name) {
             diags

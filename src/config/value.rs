@@ -6,13 +6,13 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::diag::Diag;
-use super::dump::Seconds;
 use super::keys::Context;
 use super::tree::Block;
 use super::vrrp::At;
 use super::words::Word;
 use crate::model::Weight;
 use crate::name::IfName;
+use crate::time::{Seconds, micros_of};
 
 /// The values after a keyword, taken one after the other.
 pub(super) struct Args<'b, 'a, 'c> {
@@ -156,7 +156,7 @@ impl<'b, 'a, 'c> Args<'b, 'a, 'c> {
         let low = Seconds(Duration::from_micros(*range.start()));
         let high = Seconds(Duration::from_micros(*range.end()));
         let expected = || format!("expected {low} to {high} seconds");
-        match micros(word.text) {
+        match micros_of(word.text) {
             None => self
                 .error(word, format!("'{}' is not a time in seconds", word.text))
                 .hint(expected()),
@@ -333,33 +333,6 @@ pub(super) fn integer(text: &str) -> Option<i64> {
     }
 }
 
-/// Decimal seconds as microseconds; digits beyond the sixth are rounded.
-pub(super) fn micros(text: &str) -> Option<u64> {
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    let whole = if whole.is_empty() {
-        0
-    } else {
-        whole.parse::<u64>().ok()?
-    };
-    let mut value: u64 = 0;
-    for place in 0..6 {
-        let digit = fraction
-            .as_bytes()
-            .get(place)
-            .map_or(0, |b| u64::from(b - b'0'));
-        value = value * 10 + digit;
-    }
-    let round = fraction.as_bytes().get(6).is_some_and(|b| *b >= b'5');
-    whole
-        .checked_mul(1_000_000)?
-        .checked_add(value + u64::from(round))
-}
-
 /// A mask such as 255.255.255.0 as a length.
 pub(super) fn mask(text: &str) -> Option<u8> {
     let bits = u32::from(text.parse::<Ipv4Addr>().ok()?);
@@ -370,17 +343,6 @@ pub(super) fn mask(text: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn seconds_have_microseconds() {
-        assert_eq!(micros("1"), Some(1_000_000));
-        assert_eq!(micros("0.92"), Some(920_000));
-        assert_eq!(micros(".5"), Some(500_000));
-        assert_eq!(micros("0.0000005"), Some(1));
-        for bad in ["", ".", "1s", "-1", "1.2.3", "99999999999999999999"] {
-            assert_eq!(micros(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn a_mask_has_its_ones_in_front() {

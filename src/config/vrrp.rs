@@ -8,7 +8,7 @@ use super::diag::Span;
 use super::global::{AnnouncingDraft, version};
 use super::keys::Shape::{Any, Block as Braces, Value};
 use super::keys::Status::{Ignored, NotYet, Obeyed};
-use super::keys::{Key, Status, Table, key};
+use super::keys::{Feature, Key, Status, Table, key, of};
 use super::route;
 use super::track::{self, HasTracking, TrackingDraft};
 use super::value::Args;
@@ -336,13 +336,16 @@ const LINK: Rows = &[
     key("linkbeat_use_polling", Any, LINKBEAT, |d, _| {
         d.linkbeat_polling = true
     }),
-    key("lvs_sync_daemon_interface", Value, NotYet, |d, a| {
-        a.context
-            .diags
-            .warn(a.block.at(), "'lvs_sync_daemon_interface' is deprecated")
-            .hint("use lvs_sync_daemon in global_defs");
-        d.sync_daemon = a.interface();
-    }),
+    of(
+        Feature::LVS,
+        key("lvs_sync_daemon_interface", Value, NotYet, |d, a| {
+            a.context
+                .diags
+                .warn(a.block.at(), "'lvs_sync_daemon_interface' is deprecated")
+                .hint("use lvs_sync_daemon in global_defs");
+            d.sync_daemon = a.interface();
+        }),
+    ),
 ];
 
 const FINE: Rows = &[

@@ -3,6 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
+use crate::time::micros_of;
+
 /// Who runs a command: `script_user`, `user`, or the words after a notify script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct User {
@@ -41,8 +43,9 @@ impl Command {
         let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         let mut limit = None;
         if let ["timeout", seconds, rest @ ..] = words.as_slice() {
-            let seconds = seconds.trim_end_matches('s').parse().ok()?;
-            limit = Some(Duration::try_from_secs_f32(seconds).ok()?);
+            limit = Some(Duration::from_micros(micros_of(
+                seconds.trim_end_matches('s'),
+            )?));
             words = rest.to_vec();
         }
         if let [shell, "-c", script] = words.as_slice() {

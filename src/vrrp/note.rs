@@ -12,7 +12,7 @@ use log::Level;
 use super::receive::Rejection;
 use super::track::Faults;
 use crate::name::Priority;
-use crate::time::Centis;
+use crate::time::{Centis, Seconds};
 
 /// One line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl fmt::Display for Note {
             Self::Resigned(from) => write!(f, "master {from} resigned"),
             Self::Resigning => f.write_str("sent 0 priority"),
             Self::PreemptDelayStarts(delay) => {
-                write!(f, "start preempt delay ({} s)", delay.as_secs_f32())
+                write!(f, "start preempt delay ({} s)", Seconds(*delay))
             }
             Self::PreemptDelayStops => f.write_str("stop preempt delay"),
             Self::TwoOwners { other, yielding } => {
@@ -229,7 +229,7 @@ impl fmt::Display for Note {
                 write!(
                     f,
                     "woke up {} s late, others may have become master: {what}",
-                    by.as_secs_f32()
+                    Seconds(*by)
                 )
             }
             Self::Priority { old, new } => {

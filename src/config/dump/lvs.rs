@@ -3,7 +3,7 @@
 use core::fmt::Display;
 use core::time::Duration;
 
-use super::{ByUser, Out, Quoted, Script, Seconds};
+use super::{ByUser, Out, Quoted, Script};
 use crate::config::checks::{Kind, RECORDS};
 use crate::config::lvs::FLAGS;
 use crate::model::lvs::{
@@ -12,6 +12,7 @@ use crate::model::lvs::{
 };
 use crate::model::{Lvs, Model};
 use crate::name::Family;
+use crate::time::Seconds;
 
 /// The lines of `global_defs`.
 pub(super) fn global(lvs: &Lvs, out: &mut Out) {

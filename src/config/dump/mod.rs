@@ -4,10 +4,11 @@ mod lvs;
 mod vrrp;
 
 use core::fmt::{self, Display, Write};
-use core::time::Duration;
 
+use super::keys::Feature;
 use crate::model::global::{Fifo, ReceiveBuffer, Scheduling};
 use crate::model::{Announcing, Command, Global, Model, User, Weight};
+use crate::time::Seconds;
 
 /// The text of a model.
 #[must_use]
@@ -16,10 +17,14 @@ pub fn dump(model: &Model) -> String {
     outside(&model.global, &mut out);
     out.block("global_defs", |out| {
         global(&model.global, out);
-        lvs::global(&model.lvs, out);
+        if Feature::LVS.built {
+            lvs::global(&model.lvs, out);
+        }
     });
     vrrp::dump(model, &mut out);
-    lvs::dump(model, &mut out);
+    if Feature::LVS.built {
+        lvs::dump(model, &mut out);
+    }
     out.text
 }
 
@@ -145,21 +150,6 @@ impl Display for ByUser {
             Some(user) => write!(f, " {} {}", user.uid, user.gid),
             None => Ok(()),
         }
-    }
-}
-
-/// Seconds, with as many digits as are needed.
-pub(super) struct Seconds(pub(super) Duration);
-
-impl Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.as_secs())?;
-        let micros = self.0.subsec_micros();
-        if micros > 0 {
-            let digits = format!("{micros:06}");
-            write!(f, ".{}", digits.trim_end_matches('0'))?;
-        }
-        Ok(())
     }
 }
 

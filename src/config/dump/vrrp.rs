@@ -1,15 +1,16 @@
 //! Everything of VRRP: static entries, trackers, groups, instances.
 
 use core::fmt::{self, Display};
-use std::collections::BTreeSet;
 
-use super::{Out, Quoted, Seconds, announcing};
+use super::{Out, Quoted, announcing};
 use crate::model::vrrp::{OldChecksum, Peering, Wish};
 use crate::model::{
     Address, Auth, Broadcast, Global, Instance, Model, Notify, ProcessTracker, ScriptTracker,
     Tracking, Vmac, Weight,
 };
 use crate::name::IfName;
+use crate::sorted::Set;
+use crate::time::Seconds;
 
 pub(super) fn dump(model: &Model, out: &mut Out) {
     for group in &model.statics.groups {
@@ -78,7 +79,7 @@ pub(super) fn dump(model: &Model, out: &mut Out) {
 /// The paces that are not the global ones, by interface.
 fn garp_groups(model: &Model, out: &mut Out) {
     let global = &model.global.announcing;
-    let mut told: BTreeSet<&IfName> = BTreeSet::new();
+    let mut told: Set<&IfName> = Set::new();
     for instance in &model.instances {
         let own = &instance.announcing;
         let global_pace = own.arp_pace == global.arp_pace && own.na_pace == global.na_pace;

@@ -1,7 +1,6 @@
 //! Which addresses are to be where, and the routes and rules that come with them.
 
 use core::net::{IpAddr, Ipv4Addr};
-use std::collections::BTreeSet;
 
 use super::object::Object;
 use super::reconcile::Wanted;
@@ -11,13 +10,14 @@ use crate::io::address::{self, Assignment};
 use crate::io::link::Link;
 use crate::model::{Address, Broadcast, Model, Route, Rule, Statics};
 use crate::name::IfName;
+use crate::sorted::Set;
 use crate::vrrp::{Engine, Instance};
 
 /// What a configuration says about addresses, routes and rules beyond what its virtual routers hold.
 #[derive(Debug, Default)]
 pub struct Desired {
     statics: Statics,
-    virtual_ones: BTreeSet<IpAddr>,
+    virtual_ones: Set<IpAddr>,
     has_routes: bool,
     has_rules: bool,
 }
@@ -42,7 +42,7 @@ impl Desired {
 
     /// Addresses that come and go with virtual routers.
     #[must_use]
-    pub const fn virtual_ones(&self) -> &BTreeSet<IpAddr> {
+    pub const fn virtual_ones(&self) -> &Set<IpAddr> {
         &self.virtual_ones
     }
 

@@ -1,16 +1,16 @@
 //! `interface_up_down_delays`: a change of a link counts only once it has lasted.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use crate::name::IfName;
+use crate::sorted::Map;
 use crate::time::Instant;
 
 /// What counts of links that come and go.
 #[derive(Debug, Default)]
 pub struct Debouncer {
     delays: Vec<(IfName, Duration, Duration)>,
-    links: BTreeMap<IfName, Link>,
+    links: Map<IfName, Link>,
 }
 
 /// A link whose changes are delayed.
@@ -28,7 +28,7 @@ impl Debouncer {
     pub const fn new(delays: Vec<(IfName, Duration, Duration)>) -> Self {
         Self {
             delays,
-            links: BTreeMap::new(),
+            links: Map::new(),
         }
     }
 
@@ -46,7 +46,7 @@ impl Debouncer {
         };
         let delay = if up { *back } else { *down };
         let first = Link { up, until: None };
-        let link = self.links.entry(name.clone()).or_insert(first);
+        let link = self.links.get_or_insert_with(name.clone(), || first);
         if link.up == up {
             link.until = None;
         } else {

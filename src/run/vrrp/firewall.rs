@@ -1,7 +1,6 @@
 //! The packet filter: what masters that do not accept refuse, and what virtual MACs of backups may not send.
 
 use core::net::IpAddr;
-use std::collections::BTreeSet;
 
 use super::addresses::Desired;
 use super::links::Links;
@@ -11,6 +10,7 @@ use crate::io::error::{Failed, NetError};
 use crate::io::netlink::{Batch, Netlink};
 use crate::io::nftables::{self, Element, Table};
 use crate::model::Global;
+use crate::sorted::Set;
 use crate::vrrp::{Engine, Instance};
 
 /// Our table in the kernel, if it is needed.
@@ -25,7 +25,7 @@ enum State {
     /// There is none.
     Absent,
     /// It is there, with these elements. It may go with the socket.
-    There(Netlink, BTreeSet<Element>),
+    There(Netlink, Set<Element>),
     /// There cannot be one, as has been told.
     Unable,
 }
@@ -59,11 +59,11 @@ impl Firewall {
 
     /// Makes the sets hold what is wanted, and the table first where it is not there; what has lost its table makes it anew. While
     /// addresses are `moving`, none is let through before it is gone.
-    pub fn follow(&mut self, mut wanted: BTreeSet<Element>, moving: bool) {
+    pub fn follow(&mut self, mut wanted: Set<Element>, moving: bool) {
         if let State::There(netlink, there) = &mut self.state {
             if moving {
                 let is_address = |element: &&Element| !matches!(element, Element::Silent(_));
-                wanted.extend(there.iter().filter(is_address));
+                wanted.extend(there.iter().filter(is_address).copied());
             }
             if *there == wanted {
                 return;
@@ -90,7 +90,7 @@ impl Firewall {
         }
     }
 
-    fn make(&self, wanted: &BTreeSet<Element>) -> Result<Netlink, Refusal> {
+    fn make(&self, wanted: &Set<Element>) -> Result<Netlink, Refusal> {
         let mut netlink = Netlink::netfilter().map_err(Refusal::Lost)?;
         self.clear(&mut netlink)?;
         let attempt = |netlink: &mut Netlink, owned| {
@@ -139,15 +139,15 @@ pub fn wanted(
     desired: &Desired,
     links: &Links,
     world: &World,
-) -> Option<BTreeSet<Element>> {
+) -> Option<Set<Element>> {
     let instances = || engine.iter().map(|(_, instance)| instance);
     let refusing = |instance: &&Instance| !instance.config().accept;
     if links.is_empty() && !instances().any(|instance| refusing(&instance)) {
         return None;
     }
     let masters = || instances().filter(|instance| instance.owns_addresses());
-    let mut wanted = BTreeSet::new();
-    let mut speaking = BTreeSet::new();
+    let mut wanted = Set::new();
+    let mut speaking = Set::new();
     for instance in masters() {
         let advertising = world.link_named(instance.config().advert_interface());
         speaking.extend(advertising.map(|link| link.index));

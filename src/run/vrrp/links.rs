@@ -4,7 +4,6 @@
 //! from a run that was killed is found by the note on it, and put right or taken away.
 
 use core::net::{IpAddr, Ipv6Addr};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::settings::{self, Note, Place, Settings};
@@ -16,6 +15,7 @@ use crate::io::netlink::{Batch, Netlink};
 use crate::io::sysctl::{self, Scope, Setting::DisableIpv6};
 use crate::model::Model;
 use crate::name::{IfName, Ifindex, Mac};
+use crate::sorted::Set;
 use crate::time::Instant;
 use crate::vrrp::Interface;
 
@@ -26,15 +26,15 @@ pub struct Links {
     /// Interfaces whose `promote_secondaries` is wanted.
     promoting: Vec<IfName>,
     /// Those that we made, now or before a crash.
-    ours: BTreeSet<Ifindex>,
-    ready: BTreeSet<Ifindex>,
+    ours: Set<Ifindex>,
+    ready: Set<Ifindex>,
     settings: Settings,
     /// Whether the kernel can make them, once it has been asked.
     able: Option<bool>,
     /// When to try again what was refused; until then nothing is made or switched on.
     retry: Option<Instant>,
     /// Wanted ones of which it has been told that something else has their name.
-    blocked: BTreeSet<IfName>,
+    blocked: Set<IfName>,
 }
 
 impl Links {
@@ -174,7 +174,7 @@ impl Links {
         &self,
         name: &'a IfName,
         world: &World,
-        virtual_ones: &BTreeSet<IpAddr>,
+        virtual_ones: &Set<IpAddr>,
     ) -> Interface<'a> {
         let mut interface = world.interface(name, virtual_ones);
         if let Some(one) = self.wanted.iter().find(|one| one.name == *name) {
@@ -219,7 +219,7 @@ impl Links {
     /// The addresses that IPv6 adverts come from. They are on the virtual MAC's interface as well as on the one under it, and
     /// never chosen for anything else.
     #[must_use]
-    pub fn sources(&self, world: &World, virtual_ones: &BTreeSet<IpAddr>) -> Vec<Assignment> {
+    pub fn sources(&self, world: &World, virtual_ones: &Set<IpAddr>) -> Vec<Assignment> {
         let source = |one: &Wanted| {
             let link = world.link_named(&one.name)?;
             let ip = match one.source? {

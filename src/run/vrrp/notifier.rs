@@ -2,7 +2,6 @@
 //! the script of all states, the FIFOs, a mail.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use smol::{Task, future};
@@ -12,6 +11,7 @@ use crate::name::Priority;
 use crate::run::fifo::{self, Fifo};
 use crate::run::mailer::Mailer;
 use crate::run::scripts::{Job, Runner};
+use crate::sorted::Map;
 use crate::vrrp::{Group, GroupId, Id, Instance, State, Told};
 
 /// How long the scripts that are told of the stop may take.
@@ -24,7 +24,7 @@ pub struct Notifier {
     lines: [Outlet; 2],
     mailer: Mailer,
     /// What the last mail about each told, so that none tells it again.
-    mailed: BTreeMap<Queue, Told>,
+    mailed: Map<Queue, Told>,
     /// `smtp_alert_vrrp`, or `smtp_alert`.
     alert: bool,
     /// False with `no_email_faults`.
@@ -64,7 +64,7 @@ impl Notifier {
             runner: Runner::new(global.script_user),
             lines: Default::default(),
             mailer: Mailer::new(global),
-            mailed: BTreeMap::new(),
+            mailed: Map::new(),
             alert: false,
             mail_faults: true,
             priority_changes: false,

@@ -1,8 +1,8 @@
 //! When something is tried again that did not last: later and later, until it lasts.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 
+use crate::sorted::Map;
 use crate::time::Instant;
 
 /// Until what the kernel refused is tried again: the first time, and at most.
@@ -12,7 +12,7 @@ const LOST: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(64
 
 /// What was tried lately, and when it may be tried again.
 #[derive(Debug)]
-pub struct Patience<K>(BTreeMap<K, Trial>);
+pub struct Patience<K>(Map<K, Trial>);
 
 #[derive(Debug)]
 struct Trial {
@@ -25,7 +25,7 @@ struct Trial {
 
 impl<K> Default for Patience<K> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(Map::new())
     }
 }
 

@@ -3,9 +3,9 @@
 //! One plan serves the start (what an earlier crash left behind), a transition, a reload and "someone deleted my address".
 //! Planning again after the steps were carried out yields nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::object::{Key, Object, There};
+
+use crate::sorted::{Map, Set};
 
 /// One change of the kernel's tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +33,10 @@ pub struct Wanted {
 pub fn plan<'a>(
     observed: impl Fn(&Key) -> Option<There<'a>>,
     desired: Vec<Wanted>,
-    ours: &BTreeMap<Key, Object>,
+    ours: &Map<Key, Object>,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut keys = BTreeSet::new();
+    let mut keys = Set::new();
     for Wanted { object, tracked } in desired {
         let key = object.key();
         match observed(&key) {
@@ -89,7 +89,7 @@ mod tests {
         Object::Rule(Rule::new(Family::V4, priority, 7))
     }
 
-    fn set(of: &[Object]) -> BTreeMap<Key, Object> {
+    fn set(of: &[Object]) -> Map<Key, Object> {
         of.iter().map(|o| (o.key(), o.clone())).collect()
     }
 

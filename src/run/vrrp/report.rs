@@ -15,7 +15,7 @@ use super::addresses::broadcast;
 use crate::model::{Address, Auth, Command, Global, Wish};
 use crate::name::IfName;
 use crate::run::json::Json;
-use crate::time::Instant;
+use crate::time::{Instant, Seconds};
 use crate::vrrp::{Engine, Instance, State, Stats};
 
 /// The clock of the engine beside the clock on the wall, read together.
@@ -146,9 +146,9 @@ impl<W: io::Write> Write for Adapter<W> {
 }
 
 /// A time on the wall as seconds with six decimals.
-struct Seconds(Duration);
+struct Wall(Duration);
 
-impl Display for Seconds {
+impl Display for Wall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:06}", self.0.as_secs(), self.0.subsec_micros())
     }
@@ -326,15 +326,12 @@ fn instance_data(data: &mut Json<'_>, instance: &Instance, clock: Clock) -> fmt:
         "master_priority",
         instance.heard().map_or(0, |master| master.priority),
     )?;
-    data.number("last_transition", Seconds(clock.at(instance.since())))?;
-    data.number("garp_delay", announcing.delay.as_secs_f32())?;
-    data.number("garp_refresh", announcing.refresh.as_secs_f32())?;
+    data.number("last_transition", Wall(clock.at(instance.since())))?;
+    data.number("garp_delay", Seconds(announcing.delay))?;
+    data.number("garp_refresh", Seconds(announcing.refresh))?;
     data.number("garp_rep", announcing.repeat)?;
     data.number("garp_refresh_rep", announcing.refresh_repeat)?;
-    data.number(
-        "garp_lower_prio_delay",
-        announcing.lower_delay.as_secs_f32(),
-    )?;
+    data.number("garp_lower_prio_delay", Seconds(announcing.lower_delay))?;
     data.number("garp_lower_prio_rep", announcing.lower_repeat)?;
     data.number(
         "lower_prio_no_advert",
@@ -358,7 +355,7 @@ fn instance_data(data: &mut Json<'_>, instance: &Instance, clock: Clock) -> fmt:
     )?;
     data.number("accept", u8::from(config.accept))?;
     data.boolean("nopreempt", !config.preempt)?;
-    data.number("preempt_delay", config.preempt_delay.as_secs_f32())?;
+    data.number("preempt_delay", Seconds(config.preempt_delay))?;
     data.number("state", instance.state() as u8)?;
     data.number("wantstate", wanted(instance) as u8)?;
     data.number("version", config.version)?;
@@ -479,7 +476,7 @@ fn data(out: &mut dyn Write, engine: &Engine, global: &Global, clock: Clock) -> 
         writeln!(
             out,
             "   Last transition = {}",
-            Seconds(clock.at(instance.since()))
+            Wall(clock.at(instance.since()))
         )?;
         writeln!(out, "   Interface = {}", config.advert_interface())?;
         match instance.source() {
@@ -507,7 +504,7 @@ fn data(out: &mut dyn Write, engine: &Engine, global: &Global, clock: Clock) -> 
             writeln!(
                 out,
                 "   Preempt delay = {} sec",
-                config.preempt_delay.as_secs_f32()
+                Seconds(config.preempt_delay)
             )?;
         }
         writeln!(out, "   Virtual IP ({}):", config.addresses.len())?;

@@ -7,7 +7,7 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
@@ -35,6 +35,7 @@ use crate::io::sysctl::{self, Scope, Setting};
 use crate::model::{Global, Model};
 use crate::name::{IfName, Ifindex, Priority};
 use crate::run::reactor::{Source, now};
+use crate::sorted::{Map, Set};
 use crate::time::Instant;
 use crate::vrrp::{
     Action, Engine, Event, GroupId, Id, Instance, Reading, Told, Tracked, TrackerKind,
@@ -79,7 +80,7 @@ pub struct Router {
     trackers: Trackers,
     desired: Desired,
     /// What we put there, now or before a crash.
-    ours: BTreeMap<Key, Object>,
+    ours: Map<Key, Object>,
     /// What did not last: refused by the kernel, or taken away by somebody.
     patience: Patience<Key>,
     /// Where `--record` has everything written down.
@@ -143,7 +144,7 @@ impl Router {
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
-            ours: BTreeMap::new(),
+            ours: Map::new(),
             patience: Patience::default(),
             recorder: recorder.transpose()?,
             heard_at: Instant(0),
@@ -457,7 +458,7 @@ impl Router {
             }
         }
         let sources = self.sources();
-        let nothing = BTreeMap::new();
+        let nothing = Map::new();
         let mut steps = reconcile::plan(|key| self.world.there(key), sources, &nothing);
         self.wait(&mut steps);
         if !steps.is_empty() {
@@ -739,10 +740,10 @@ impl Router {
         let Some(instance) = self.engine.get(id) else {
             return;
         };
-        let mut by_link: BTreeMap<(Ifindex, bool), Vec<IpAddr>> = BTreeMap::new();
+        let mut by_link: Map<(Ifindex, bool), Vec<IpAddr>> = Map::new();
         for (link, address) in self.desired.places(instance, &self.world) {
             let set = (link.index, address.ip.is_ipv6());
-            by_link.entry(set).or_default().push(address.ip);
+            by_link.get_or_insert_with(set, Vec::new).push(address.ip);
         }
         let now = now();
         for ((ifindex, _), ips) in by_link {
@@ -764,7 +765,7 @@ impl Router {
             let asked = config.announcing.extra_everywhere || self.links.contains(link.index);
             asked && link.name != *config.advert_interface()
         };
-        let mut told = BTreeSet::new();
+        let mut told = Set::new();
         let now = now();
         for (link, address) in self.desired.places(instance, &self.world) {
             if silent(link) && told.insert(link.index) {

@@ -1,11 +1,11 @@
 //! Settings of the system that are ours for as long as we run: what each was before is kept, and put back at the end.
 
 use core::fmt::{self, Write};
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::World;
 use crate::io::sysctl::{self, Scope, Setting};
 use crate::name::{IfName, Ifindex};
+use crate::sorted::{Map, Set};
 
 /// Whose setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,12 +19,12 @@ pub enum Place {
 }
 
 /// The settings that are to be, with their values.
-pub type Desired = BTreeMap<(Place, Setting), i32>;
+pub type Desired = Map<(Place, Setting), i32>;
 
 /// The settings that are ours.
 #[derive(Debug, Default)]
 pub struct Settings {
-    ours: BTreeMap<(Place, Setting), Held>,
+    ours: Map<(Place, Setting), Held>,
     /// Whether reports for groups of the link were sent before we stopped them.
     reported: Option<bool>,
     /// Whether it has been told that settings cannot be written.
@@ -45,7 +45,7 @@ impl Settings {
             before,
             written: None,
         };
-        self.ours.entry((place, setting)).or_insert(held);
+        self.ours.get_or_insert_with((place, setting), || held);
     }
 
     /// Reads what is about to be changed, so that it can be noted before it is.
@@ -78,7 +78,7 @@ impl Settings {
     /// Makes the settings those that are desired, and what is no longer desired what it was before.
     pub fn apply(&mut self, desired: &Desired, world: &World) {
         self.learn(desired, world);
-        let mut raised = BTreeMap::new();
+        let mut raised = Map::new();
         for (key, held) in &mut self.ours {
             let Some(value) = desired.get(key) else {
                 continue;
@@ -109,7 +109,7 @@ impl Settings {
         // What is for all comes first, so that no interface is ever open wider than it was.
         let (stay, go) = core::mem::take(&mut self.ours)
             .into_iter()
-            .partition::<BTreeMap<_, _>, _>(|(key, _)| stays(key));
+            .partition::<Map<_, _>, _>(|(key, _)| stays(key));
         self.ours = stay;
         for ((place, setting), held) in go {
             if let Err(error) = set(place, setting, held.before, world) {
@@ -146,9 +146,9 @@ impl Settings {
 
 /// Of the value for all and that of an interface the greater one counts: before that for all is lowered, each interface gets
 /// it as its own.
-fn raise_reverse_path(to: i32, world: &World) -> BTreeMap<(Place, Setting), Held> {
+fn raise_reverse_path(to: i32, world: &World) -> Map<(Place, Setting), Held> {
     let places = world.links().map(|link| Place::Link(link.index));
-    let mut raised = BTreeMap::new();
+    let mut raised = Map::new();
     for place in places.chain([Place::Default]) {
         match get(place, Setting::ReversePath, world) {
             Some(before) if before < to => {
@@ -236,7 +236,7 @@ impl fmt::Display for Place {
 
 /// The interfaces whose settings are to be changed because a virtual MAC lives over them.
 #[must_use]
-pub fn of_parents(parents: &BTreeSet<Ifindex>, promoted: &BTreeSet<Ifindex>) -> Desired {
+pub fn of_parents(parents: &Set<Ifindex>, promoted: &Set<Ifindex>) -> Desired {
     let mut desired = Desired::new();
     if !parents.is_empty() {
         desired.insert((Place::All, Setting::ReversePath), 0);
@@ -317,10 +317,10 @@ mod tests {
 
     #[test]
     fn a_parent_leaves_arp_to_its_virtual_macs() {
-        let desired = of_parents(&[2].into(), &BTreeSet::new());
+        let desired = of_parents(&[2].into(), &Set::new());
         assert_eq!(desired.get(&(Place::Link(2), Setting::ArpIgnore)), Some(&1));
         assert_eq!(desired.get(&(Place::Link(2), Setting::ArpFilter)), Some(&1));
         assert_eq!(desired.get(&(Place::All, Setting::ReversePath)), Some(&0));
-        assert!(of_parents(&BTreeSet::new(), &BTreeSet::new()).is_empty());
+        assert!(of_parents(&Set::new(), &Set::new()).is_empty());
     }
 }

@@ -3,7 +3,6 @@
 use core::net::IpAddr;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 
@@ -13,6 +12,7 @@ use crate::model::global::ReceiveBuffer;
 use crate::model::{self, Auth, Global, Peering};
 use crate::name::{Family, IfName, Ifindex, Priority};
 use crate::run::reactor::Source;
+use crate::sorted::Set;
 use crate::time::Instant;
 use crate::vrrp::{Datagram, Engine, Instance};
 use crate::wire::vrrp::AdvertRepr;
@@ -27,7 +27,7 @@ pub struct Sockets {
     /// When to try again what failed.
     retry: Option<Instant>,
     /// Interfaces of which a failure has been told since the last success.
-    told: BTreeSet<IfName>,
+    told: Set<IfName>,
 }
 
 struct Open {

@@ -6,12 +6,12 @@
 //! know what is special about some.
 
 use core::net::{IpAddr, Ipv6Addr};
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::World;
 use crate::io::link::Link;
 use crate::model::{Address, Instance, Model};
 use crate::name::{Family, IfName, Ifindex, Mac, Vrid};
+use crate::sorted::{Map, Set};
 
 /// Begins the names of virtual MAC interfaces where `vmac_prefix` does not say otherwise.
 const PREFIX: &str = "vrrp";
@@ -58,7 +58,7 @@ pub fn settle(model: &mut Model, world: &World, before: &[Wanted]) -> Vec<Wanted
     let mut settled = Settled {
         world,
         before,
-        all: BTreeMap::new(),
+        all: Map::new(),
     };
     let global = &model.global;
     let prefix = global.vmac_prefix.as_deref().unwrap_or(PREFIX);
@@ -90,7 +90,7 @@ pub fn forgo(model: &mut Model) -> bool {
 struct Settled<'a> {
     world: &'a World,
     before: &'a [Wanted],
-    all: BTreeMap<Key, Wanted>,
+    all: Map<Key, Wanted>,
 }
 
 impl Settled<'_> {
@@ -265,11 +265,11 @@ pub enum Step<'a> {
 pub fn plan<'a>(
     wanted: &'a [Wanted],
     world: &'a World,
-    ours: &BTreeSet<Ifindex>,
-    ready: &BTreeSet<Ifindex>,
+    ours: &Set<Ifindex>,
+    ready: &Set<Ifindex>,
 ) -> Vec<Step<'a>> {
     let mut steps = Vec::new();
-    let mut kept = BTreeSet::new();
+    let mut kept = Set::new();
     for one in wanted {
         let Some(parent) = world.link_named(&one.parent) else {
             continue;

@@ -1,7 +1,6 @@
 //! What the kernel says is there: links, addresses, routes and rules, kept true by what it announces.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::object::{Key, There};
 use crate::io::address::{self, Assignment};
@@ -12,16 +11,17 @@ use crate::io::netlink::Netlink;
 use crate::io::route::{self, Route};
 use crate::io::rule::{self, Rule};
 use crate::name::{Family, IfName, Ifindex};
+use crate::sorted::{Map, Set};
 use crate::vrrp::Interface;
 
 /// Links and addresses of this network namespace, and the routes and rules of ours once they were asked for.
 #[derive(Debug, Default)]
 pub struct World {
-    links: BTreeMap<Ifindex, Link>,
-    addresses: BTreeMap<address::Key, Seen>,
+    links: Map<Ifindex, Link>,
+    addresses: Map<address::Key, Seen>,
     seen: u32,
-    routes: BTreeMap<route::Key, Route>,
-    rules: BTreeSet<Rule>,
+    routes: Map<route::Key, Route>,
+    rules: Set<Rule>,
     /// The routes, and whether they may have changed without a word.
     routes_doubtful: bool,
 }
@@ -97,8 +97,7 @@ impl World {
             }
             Change::Address(there) => {
                 let order = self.seen;
-                let seen = self.addresses.entry(there.key());
-                let seen = seen.or_insert_with(|| Seen {
+                let seen = self.addresses.get_or_insert_with(there.key(), || Seen {
                     order,
                     there: there.clone(),
                 });
@@ -170,11 +169,7 @@ impl World {
     /// An interface as the protocol sees it. Its own address is its first one that is not in `virtual_ones`: adverts carry the
     /// primary address (RFC 9568 section 1.6), which a virtual one never is, though the kernel may keep it in front.
     #[must_use]
-    pub fn interface<'a>(
-        &self,
-        name: &'a IfName,
-        virtual_ones: &BTreeSet<IpAddr>,
-    ) -> Interface<'a> {
+    pub fn interface<'a>(&self, name: &'a IfName, virtual_ones: &Set<IpAddr>) -> Interface<'a> {
         let Some(link) = self.link_named(name) else {
             return Interface {
                 name,

@@ -6,7 +6,6 @@ use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use smol::Task;
@@ -15,6 +14,7 @@ use super::{Finding, News};
 use crate::io::processes::{self, ProcessEvent, ProcessEvents};
 use crate::model::ProcessTracker;
 use crate::run::reactor::{Source, now, sleep_until, spawn};
+use crate::sorted::Set;
 use crate::time::Instant;
 use crate::track::Quorum;
 use crate::track::process::{is_meant, is_named};
@@ -36,7 +36,7 @@ pub struct WatchedProcess {
     config: ProcessTracker,
     name: Rc<str>,
     quorum: Quorum,
-    members: BTreeSet<u32>,
+    members: Set<u32>,
     told: Option<bool>,
 }
 
@@ -46,7 +46,7 @@ impl WatchedProcess {
             config: config.clone(),
             name: config.name.as_str().into(),
             quorum: Quorum::new(config),
-            members: BTreeSet::new(),
+            members: Set::new(),
             told: None,
         }
     }
