@@ -110,3 +110,28 @@ fn peers_may_be_link_local_addresses() {
         );
     });
 }
+
+#[test]
+fn an_interface_that_appears_later_gets_its_virtual_mac() {
+    with_namespaces(|| {
+        let lab = Lab::new(&[("one", &["fd00::1/64"])]).unwrap();
+        let host = lab.host("one");
+        let text = instance("A", "late0", "use_vmac", "fe80::100\n fd00:1::100/64");
+        let daemon = host.daemon(Program::Keepalite, &text);
+        daemon.wait_for_words("FAULT STATE (its interface does not exist)");
+        for _ in 0..2 {
+            host.run("ip link add late0 type veth peer name peer1");
+            host.run("ip link set peer1 up");
+            host.run("ip link set late0 up");
+            wait_for(host, "master", || host.has(ip("fd00:1::100")));
+            let link = host.run("ip -o link show vrrp.1");
+            assert!(
+                link.contains("00:00:5e:00:02:01") && link.contains("@late0"),
+                "{link}"
+            );
+            // It comes back as it came.
+            host.run("ip link del late0");
+            wait_for(host, "gone", || !host.has(ip("fd00:1::100")));
+        }
+    });
+}

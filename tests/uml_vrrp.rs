@@ -202,3 +202,22 @@ fn packets_of_a_route_get_the_labels_of_mpls() {
         assert!(!run("ip route show").contains("198.51.100.0"));
     });
 }
+
+#[test]
+fn the_virtual_routers_live_in_the_namespace_that_the_configuration_names() {
+    uml::inside(|| {
+        run("ip netns add lan");
+        run("ip -n lan link add eth0 type veth peer name far");
+        run("ip -n lan link set far up");
+        run("ip -n lan link set eth0 up");
+        run("ip -n lan addr add 10.0.0.1/24 dev eth0");
+        let router = Router::start(&format!(
+            "net_namespace lan\n{}",
+            instance("A", 1, "10.0.0.100/24", "")
+        ));
+        let there = || run("ip -n lan -o addr show to 10.0.0.100").contains("eth0");
+        router.wait("master", there);
+        router.stop();
+        assert!(!there());
+    });
+}
