@@ -109,6 +109,7 @@ fn server(
             inhibit,
             weight,
             pace,
+            host: host.as_deref(),
             log_all,
         };
         real.push(outer.real(server, diags));
@@ -250,6 +251,7 @@ struct Outer<'a> {
     inhibit: bool,
     weight: u32,
     pace: PaceDraft,
+    host: Option<&'a str>,
     log_all: bool,
 }
 
@@ -274,10 +276,11 @@ impl Outer<'_> {
             port = of_service;
         }
         let pace = draft.pace.or(self.pace);
+        let host = draft.host.as_deref().or(self.host);
         let checkers = draft
             .checkers
             .into_iter()
-            .filter_map(|c| checker(c, draft.ip, port, pace, self.log_all))
+            .filter_map(|c| self.checker(c, draft.ip, port, pace, host))
             .collect();
         RealServer {
             ip: draft.ip,
@@ -294,47 +297,48 @@ impl Outer<'_> {
             checkers,
         }
     }
-}
 
-fn checker(
-    draft: CheckerDraft,
-    ip: IpAddr,
-    port: u16,
-    outer: PaceDraft,
-    log_all: bool,
-) -> Option<Checker> {
-    let mut pace = draft.pace.or(outer);
-    let kind = draft.kind;
-    match kind {
-        // These are told of changes: nothing is repeated and nothing connects.
-        Kind::File | Kind::Bfd => {
-            pace = PaceDraft {
-                alpha: pace.alpha,
-                ..PaceDraft::default()
+    fn checker(
+        &self,
+        draft: CheckerDraft,
+        ip: IpAddr,
+        port: u16,
+        outer: PaceDraft,
+        host: Option<&str>,
+    ) -> Option<Checker> {
+        let mut pace = draft.pace.or(outer);
+        let kind = draft.kind;
+        match kind {
+            // These are told of changes: nothing is repeated and nothing connects.
+            Kind::File | Kind::Bfd => {
+                pace = PaceDraft {
+                    alpha: pace.alpha,
+                    ..PaceDraft::default()
+                }
             }
+            Kind::Misc => pace.timeout = None,
+            _ => {}
         }
-        Kind::Misc => pace.timeout = None,
-        _ => {}
+        let interval = pace.interval.unwrap_or(Duration::from_secs(60));
+        Some(Checker {
+            target: Target {
+                ip: draft.ip.unwrap_or(ip),
+                port: draft.port.unwrap_or(port),
+                bind_ip: draft.bind_ip,
+                bind_port: draft.bind_port,
+                bind_interface: draft.bind_interface.clone(),
+                mark: draft.mark,
+                timeout: pace.timeout.unwrap_or(Duration::from_secs(5)),
+            },
+            pace: Pace {
+                interval,
+                retry: pace.retry.unwrap_or(kind.retry()),
+                retry_delay: pace.retry_delay.or(kind.retry_delay()).unwrap_or(interval),
+                warmup: pace.warmup.unwrap_or(interval),
+            },
+            alpha: pace.alpha.unwrap_or(false),
+            log_all_failures: draft.log_all_failures.unwrap_or(self.log_all),
+            check: draft.check(host, interval)?,
+        })
     }
-    let interval = pace.interval.unwrap_or(Duration::from_secs(60));
-    Some(Checker {
-        target: Target {
-            ip: draft.ip.unwrap_or(ip),
-            port: draft.port.unwrap_or(port),
-            bind_ip: draft.bind_ip,
-            bind_port: draft.bind_port,
-            bind_interface: draft.bind_interface.clone(),
-            mark: draft.mark,
-            timeout: pace.timeout.unwrap_or(Duration::from_secs(5)),
-        },
-        pace: Pace {
-            interval,
-            retry: pace.retry.unwrap_or(kind.retry()),
-            retry_delay: pace.retry_delay.or(kind.retry_delay()).unwrap_or(interval),
-            warmup: pace.warmup.unwrap_or(interval),
-        },
-        alpha: pace.alpha.unwrap_or(false),
-        log_all_failures: draft.log_all_failures.unwrap_or(log_all),
-        check: draft.check(interval)?,
-    })
 }

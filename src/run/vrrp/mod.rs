@@ -8,6 +8,7 @@ pub mod firewall;
 pub mod links;
 pub mod notifier;
 pub mod object;
+pub mod others;
 pub mod patience;
 pub mod reconcile;
 pub mod recorder;
