@@ -325,10 +325,12 @@ impl Router {
 
     /// Time has passed.
     pub fn tick(&mut self, buffer: &mut [u8]) {
-        let now = now();
-        if self.engine.deadline().is_some_and(|due| due + LATE < now) {
+        let late_at = now() - LATE;
+        if self.engine.deadline().is_some_and(|due| due < late_at) {
             self.catch_up(buffer);
         }
+        // Not before: to the engine, time only goes forward.
+        let now = now();
         self.happened(Event::Deadline, now);
         if self.patience.tick(now) {
             self.again();
