@@ -11,6 +11,9 @@ use keepalite::vrrp::{Action, Engine, Event, GroupId, Id, Instance, State, Told}
 use crate::rule::{Breach, Kind, Rule, breach};
 use crate::world::World;
 
+/// The longest interval that there is (RFC 9568 section 5.2.7).
+const LONGEST: Centis = Centis(4095);
+
 /// What is remembered of a virtual router.
 #[derive(Clone, Copy, Debug)]
 struct Seat {
@@ -68,6 +71,7 @@ pub(crate) struct Witness {
     advertised: Vec<Id>,
     /// What has changed its state in this event.
     moved: Vec<Id>,
+    reloaded_at: Option<Instant>,
 }
 
 impl Witness {
@@ -77,9 +81,11 @@ impl Witness {
             seats: Vec::new(),
             advertised: Vec::new(),
             moved: Vec::new(),
+            reloaded_at: None,
         }
     }
 
+    #[allow(dead_code, reason = "only a LAN asks for it")]
     pub(crate) const fn world(&self) -> &World {
         &self.world
     }
@@ -132,6 +138,7 @@ impl Witness {
         actions: &[Action],
     ) -> Result<(), Breach> {
         self.world.reload(model);
+        self.reloaded_at = Some(now);
         self.follow(Kind::Reload, engine, now, actions)?;
         self.faults(engine)
     }
@@ -411,12 +418,14 @@ impl Witness {
         if better {
             return learned(before, instance);
         }
-        // The answer reaches all, so that one is enough for many.
+        // The answer reaches all, so that one is enough for many, within an eighth of the interval that it was given in.
         let said_at = self
             .seats
             .get(instance.id().0 as usize)
             .map(|seat| seat.said_at);
-        let recently = said_at.is_some_and(|at| now <= at + config.interval.as_duration() / 8);
+        let eighth = |at: Instant, interval: Centis| now <= at + interval.as_duration() / 8;
+        let recently = said_at.is_some_and(|at| eighth(at, config.interval))
+            || self.reloaded_at.is_some_and(|at| eighth(at, LONGEST));
         if !recently && !config.lower_prio_no_advert {
             let text = format!("master of {ours} heard {theirs}, and does not answer");
             return breach(Rule::Contention, text);
