@@ -9,6 +9,7 @@
 //! - [`check`]: what is asked of real servers, and what their answers mean, as pure as that;
 //! - [`track`]: what scripts, files and processes that are watched mean, as pure as that;
 //! - [`io`]: the kernel; knows no rule of the protocol, and holds all of the unsafe code (`io::sys`);
+//! - `uci`: the configuration as OpenWrt has it → that of keepalived, text to text;
 //! - [`run`]: what connects them: reactor, processes, signals, files.
 //!
 //! Arrows never turn back: `main → cli → run → {io, vrrp, check, track, config}`, `io → wire`, `vrrp → model, wire`,
@@ -32,6 +33,8 @@ pub mod sorted;
 pub mod time;
 #[cfg(any(feature = "vrrp", feature = "lvs"))]
 pub mod track;
+#[cfg(feature = "uci")]
+pub mod uci;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;
 pub mod wire;

@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("track", &["model", "name", "time"]),
     ("io", &["error", "name", "sorted", "time", "wire"]),
     ("argv", &[]),
+    ("uci", &[]),
     (
         "run",
         &[
@@ -29,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("cli", &["argv", "config", "error", "name", "run"]),
+    ("cli", &["argv", "config", "error", "name", "run", "uci"]),
 ];
 
 /// What an engine must not know: sockets, clocks, the kernel, files, threads.
@@ -52,7 +53,7 @@ const WORLDLY: &[&str] = &[
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
 const UNWORLDLY: &[&str] = &[
-    "config", "model", "wire", "vrrp", "check", "track", "name", "sorted", "time",
+    "config", "model", "wire", "vrrp", "check", "track", "name", "sorted", "time", "uci",
 ];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.
@@ -63,6 +64,7 @@ const DOORS: &[&str] = &[
     "config/keys.rs",
     "run/mod.rs",
     "run/supervise.rs",
+    "run/vrrp/mod.rs",
     "io/mod.rs",
     "cli.rs",
 ];

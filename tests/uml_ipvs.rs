@@ -1,7 +1,6 @@
 //! The kernel's table of virtual servers against what `ipvsadm` says of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "uml/mod.rs"]
 mod uml;
 
 use std::process::Command;

@@ -13,14 +13,16 @@ use crate::model::lvs::Checker;
 pub enum Transport<'a> {
     /// TCP.
     Stream,
-    /// TLS over TCP; `name` is the server's, if it is to be told (`enable_sni`).
+    /// TLS over TCP.
     Tls {
-        /// Server name indication.
+        /// Server name indication, if the server is to be told (`enable_sni`).
         name: Option<&'a str>,
+        /// Say goodbye before hanging up (`tls_compliant`).
+        goodbye: bool,
     },
     /// UDP, connected.
     Datagram,
-    /// ICMP, whole messages from their type on; the runner fills in the checksum.
+    /// ICMP, or ICMPv6: whole messages from their type on.
     Echo,
 }
 
@@ -52,14 +54,44 @@ pub enum Reason {
     Refused,
     /// No way to it.
     Unreachable,
+    /// The connection did not come about in time.
+    Unconnected,
     /// It did not answer in time.
     Silent,
+    /// It answers, but far too slowly.
+    Slow,
     /// It hung up in the middle.
     Closed,
     /// The connection broke: the kernel's reason.
     Broken(String),
-    /// The kernel did not do something: what was tried, and its reason.
+    /// The kernel did not do something for us: what was tried, and its reason.
     Local(String),
+    /// What it speaks is not this protocol.
+    Foreign(&'static str),
+    /// This part of its answer is longer than anybody needs.
+    TooLong(&'static str),
+    /// A status of HTTP that was not asked for.
+    Status {
+        /// What it was.
+        heard: u16,
+        /// The ranges that are good, both ends included.
+        wanted: Vec<(u16, u16)>,
+    },
+    /// MD5 of the page, which is not that of the configuration.
+    Digest([u8; 16]),
+    /// The page has not what it should have, or has what it should not.
+    Regex {
+        /// Whether the expression matched.
+        matched: bool,
+    },
+    /// An answer that refuses: its line.
+    Reply(String),
+    /// `RCODE` of DNS (RFC 1035 section 4.1.1).
+    Rcode(u8),
+    /// The datagram's length, which is out of bounds.
+    Length(usize),
+    /// The datagram is of the right length, but says something else.
+    Content,
 }
 
 impl fmt::Display for Reason {
@@ -67,21 +99,54 @@ impl fmt::Display for Reason {
         match self {
             Self::Refused => f.write_str("connection refused"),
             Self::Unreachable => f.write_str("unreachable"),
-            Self::Silent => f.write_str("no answer in time"),
-            Self::Closed => f.write_str("it hung up"),
+            Self::Unconnected => f.write_str("no connection within connect_timeout"),
+            Self::Silent => f.write_str("no answer within connect_timeout"),
+            Self::Slow => f.write_str("the answer takes too long"),
+            Self::Closed => f.write_str("it hung up in the middle of its answer"),
             Self::Broken(why) | Self::Local(why) => f.write_str(why),
+            Self::Foreign(protocol) => write!(f, "its answer is not {protocol}"),
+            Self::TooLong(part) => write!(f, "its {part} too long"),
+            Self::Status { heard, wanted } => {
+                write!(f, "status {heard}, not ")?;
+                for (place, (low, high)) in wanted.iter().enumerate() {
+                    let or = if place == 0 { "" } else { " or " };
+                    match low == high {
+                        true => write!(f, "{or}{low}")?,
+                        false => write!(f, "{or}{low}-{high}")?,
+                    }
+                }
+                Ok(())
+            }
+            Self::Digest(heard) => {
+                f.write_str("the digest of the page is ")?;
+                heard.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Self::Regex { matched: false } => f.write_str("the page does not match the regex"),
+            Self::Regex { matched: true } => f.write_str("the page matches the regex"),
+            Self::Reply(line) => write!(f, "it said '{line}'"),
+            Self::Rcode(code) => match RCODES.get(usize::from(*code)) {
+                Some(name) => write!(f, "it answered {name}"),
+                None => write!(f, "it answered with RCODE {code}"),
+            },
+            Self::Length(length) => write!(f, "its reply has {length} bytes"),
+            Self::Content => f.write_str("its reply is not the required one"),
         }
     }
 }
 
-/// One side of a protocol: ours.
+/// Names of `RCODE`s from zero on (RFC 1035 section 4.1.1).
+const RCODES: [&str; 6] = [
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
+];
+
+/// Our side of a protocol.
 pub(super) trait Speaker {
     fn opened(&mut self, out: &mut Vec<u8>) -> Step;
 
     fn heard(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Step;
 
     fn closed(&mut self) -> Step {
-        Step::Done(Outcome::Failed(Reason::Closed))
+        Reason::Closed.into()
     }
 
     fn expired(&self) -> Outcome {
@@ -89,11 +154,17 @@ pub(super) trait Speaker {
     }
 }
 
+impl From<Reason> for Step {
+    fn from(reason: Reason) -> Self {
+        Self::Done(Outcome::Failed(reason))
+    }
+}
+
 /// One attempt.
 #[derive(Debug)]
 pub struct Conversation<'a> {
     transport: Transport<'a>,
-    engine: Engine,
+    engine: Engine<'a>,
 }
 
 impl<'a> Conversation<'a> {

@@ -54,6 +54,7 @@ impl PaceDraft {
 }
 
 /// A check while it is read.
+#[derive(Clone)]
 pub(super) struct CheckerDraft {
     pub(super) kind: Kind,
     pub(super) at: Span,
@@ -67,6 +68,7 @@ pub(super) struct CheckerDraft {
     pub(super) log_all_failures: Option<bool>,
     http: Http,
     helo: Option<String>,
+    hosts: Vec<Self>,
     record: u16,
     name: Option<String>,
     udp: Udp,
@@ -226,7 +228,13 @@ const SMTP: Table<CheckerDraft> = Table {
         &[
             key("helo_name", Value, NotYet, |d, a| d.helo = a.text("a name")),
             key("host", Braces, NotYet, |d, a| {
-                HOST.read(a.block.children(), d, a.context)
+                a.context
+                    .diags
+                    .warn(a.block.at(), "'host' blocks are deprecated")
+                    .hint("write one SMTP_CHECK for each");
+                let mut host = CheckerDraft::new(Kind::Smtp, a.block.at());
+                HOST.read(a.block.children(), &mut host, a.context);
+                d.hosts.push(host);
             }),
         ],
     ],
@@ -244,7 +252,7 @@ const DNS: Table<CheckerDraft> = Table {
             key("type", Value, NotYet, |d, a| {
                 d.record = a.choice("record type", &RECORDS).unwrap_or(d.record)
             }),
-            key("name", Value, NotYet, |d, a| d.name = a.text("a name")),
+            key("name", Value, NotYet, |d, a| d.name = domain(a)),
         ],
     ],
 };
@@ -319,7 +327,7 @@ pub(super) fn rows(rows: &mut Vec<Row>) {
 }
 
 /// Record types of DNS (IANA registry) by name.
-pub(super) const RECORDS: [(&str, u16); 9] = [
+pub(super) const RECORDS: [(&str, u16); 10] = [
     ("A", 1),
     ("NS", 2),
     ("CNAME", 5),
@@ -329,6 +337,7 @@ pub(super) const RECORDS: [(&str, u16); 9] = [
     ("TXT", 16),
     ("AAAA", 28),
     ("RRSIG", 46),
+    ("DNSKEY", 48),
 ];
 
 impl Kind {
@@ -366,59 +375,91 @@ impl Kind {
     }
 }
 
-/// Reads a check; `None`, with an error told, if it cannot be carried out.
-pub(super) fn read(kind: Kind, a: &mut Args<'_, '_, '_>) -> Option<CheckerDraft> {
-    let mut draft = CheckerDraft {
-        kind,
-        at: a.block.at(),
-        ip: None,
-        port: None,
-        bind_ip: None,
-        bind_port: None,
-        bind_interface: None,
-        mark: None,
-        pace: PaceDraft::default(),
-        log_all_failures: None,
-        http: Http {
-            tls: kind == Kind::Https,
-            protocol: HttpProtocol::default(),
-            sni: false,
-            fast_recovery: false,
-            tls_compliant: false,
-            virtual_host: None,
-            urls: Vec::new(),
-        },
-        helo: None,
-        record: 6,
-        name: None,
-        udp: Udp {
-            max_reply: 255,
-            ..Udp::default()
-        },
-        command: None,
-        timeout: None,
-        dynamic: false,
-        user: None,
-        weight: None,
-    };
+/// Reads a check, several with the `host`s of `SMTP_CHECK`; none, with an error told, if it cannot be carried out.
+pub(super) fn read(kind: Kind, a: &mut Args<'_, '_, '_>) -> Vec<CheckerDraft> {
+    let mut draft = CheckerDraft::new(kind, a.block.at());
     kind.table().read(a.block.children(), &mut draft, a.context);
     let lack = match kind {
         Kind::Http | Kind::Https if draft.http.urls.is_empty() => "a url",
         Kind::Misc if draft.command.is_none() => "misc_path",
         Kind::File if draft.name.is_none() => "track_file",
         Kind::Bfd if draft.name.is_none() => "name",
-        _ => return Some(draft),
+        _ => return draft.of_hosts(),
     };
     a.context
         .diags
         .error(draft.at, format!("{} without {lack}", a.block.keyword()))
         .hint("left out");
-    None
+    Vec::new()
 }
 
 impl CheckerDraft {
-    /// What it does; `interval` is the time limit of a command that has none of its own.
-    pub(super) fn check(self, interval: Duration) -> Option<Check> {
+    fn new(kind: Kind, at: Span) -> Self {
+        Self {
+            kind,
+            at,
+            ip: None,
+            port: None,
+            bind_ip: None,
+            bind_port: None,
+            bind_interface: None,
+            mark: None,
+            pace: PaceDraft::default(),
+            log_all_failures: None,
+            http: Http {
+                tls: kind == Kind::Https,
+                protocol: HttpProtocol::default(),
+                sni: false,
+                fast_recovery: false,
+                tls_compliant: false,
+                virtual_host: None,
+                urls: Vec::new(),
+            },
+            helo: None,
+            hosts: Vec::new(),
+            record: 6,
+            name: None,
+            udp: Udp {
+                max_reply: 255,
+                ..Udp::default()
+            },
+            command: None,
+            timeout: None,
+            dynamic: false,
+            user: None,
+            weight: None,
+        }
+    }
+
+    /// One check for each `host`, with what the block says for all of them; and one for the block itself, if it says how to
+    /// connect or has no hosts.
+    pub(super) fn of_hosts(mut self) -> Vec<Self> {
+        let hosts = core::mem::take(&mut self.hosts);
+        let own = self.ip.is_some()
+            || self.port.is_some()
+            || self.bind_ip.is_some()
+            || self.bind_port.is_some()
+            || self.bind_interface.is_some()
+            || self.mark.is_some()
+            || self.pace.timeout.is_some();
+        let alone = hosts.is_empty();
+        let of_hosts = hosts.into_iter().map(|host| Self {
+            pace: host.pace.or(self.pace),
+            log_all_failures: self.log_all_failures,
+            helo: self.helo.clone(),
+            ..host
+        });
+        let mut all: Vec<Self> = of_hosts.collect();
+        if own || alone {
+            all.insert(0, self);
+        }
+        all
+    }
+
+    /// What it does; `host` is the name of its server, `interval` the time limit of a command that has none of its own.
+    pub(super) fn check(mut self, host: Option<&str>, interval: Duration) -> Option<Check> {
+        let named = self.http.virtual_host.take();
+        self.http.virtual_host = named.or_else(|| host.map(str::to_owned));
         Some(match self.kind {
             Kind::Tcp => Check::Tcp,
             Kind::Http | Kind::Https => Check::Http(self.http),
@@ -469,6 +510,20 @@ fn digest(a: &mut Args<'_, '_, '_>) -> Option<[u8; 16]> {
             .hint("genhash prints 32 hexadecimal digits");
     }
     whole.then_some(bytes)
+}
+
+/// A domain name (RFC 1035 section 2.3.4), with or without its last dot.
+fn domain(a: &mut Args<'_, '_, '_>) -> Option<String> {
+    let word = a.need("a name")?;
+    let name = word.text;
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    let fits = |label: &str| (1..=63).contains(&label.len());
+    let right = name == "." || (labels.len() <= 253 && labels.split('.').all(fits));
+    if !right {
+        a.error(word, format!("'{name}' is no domain name"))
+            .hint("up to 253 characters, in labels of 1 to 63");
+    }
+    right.then(|| name.to_owned())
 }
 
 /// `200`, `200-299`, and more of them.

@@ -3,10 +3,12 @@
 use core::time::Duration;
 
 use super::keys::Shape::{Any, Block as Braces, Value};
-use super::keys::Status::{Ignored, NotYet, Obeyed};
+use super::keys::Status::{Ignored, Obeyed};
 use super::keys::{Feature, Key, Status, Table, key, of};
 use super::value::{Args, checked, integer};
+use super::vrrp::At;
 use crate::model::global::{Fifo, ProcessNames, ReceiveBuffer, Scheduling};
+use crate::model::lvs::SyncDaemon;
 use crate::model::{Command, Global, Lvs, User};
 use crate::name::Version;
 
@@ -15,6 +17,7 @@ use crate::name::Version;
 pub(super) struct GlobalDraft {
     pub(super) global: Global,
     pub(super) lvs: Lvs,
+    pub(super) sync_daemon: Option<At<SyncDaemon>>,
     pub(super) announcing: AnnouncingDraft,
     pub(super) min_garp: bool,
     pub(super) down_timer_adverts: Option<u8>,
@@ -396,8 +399,8 @@ const LVS: Rows = &[
     ),
     of(
         Feature::LVS,
-        key("lvs_sync_daemon", Value, NotYet, |d, a| {
-            d.lvs.sync_daemon = super::lvs::sync_daemon(a)
+        key("lvs_sync_daemon", Value, Obeyed, |d, a| {
+            d.sync_daemon = At::new(super::lvs::sync_daemon(a), a)
         }),
     ),
     of(

@@ -31,7 +31,11 @@ pub(super) fn servers(
         let Some(server) = server(draft, groups, log_all, diags) else {
             continue;
         };
-        if seen.insert(format!("{:?} {:?}", server.service, server.protocol)) {
+        let family = server.family;
+        if seen.insert(format!(
+            "{:?} {:?} {family:?}",
+            server.service, server.protocol
+        )) {
             servers.push(server);
         } else {
             diags
@@ -66,7 +70,8 @@ fn server(
         }
         _ => None,
     };
-    let protocol = protocol(&draft, &service, at, diags);
+    let marked = !has_address(&service, group);
+    let protocol = protocol(&draft, marked, at, diags);
     let scheduler = draft.scheduler.unwrap_or_else(|| {
         diags
             .warn(at, "the virtual server has no lvs_sched")
@@ -109,9 +114,19 @@ fn server(
             inhibit,
             weight,
             pace,
+            host: host.as_deref(),
             log_all,
         };
-        real.push(outer.real(server, diags));
+        let at = server.at;
+        let server = outer.real(server, diags);
+        let is_same = |other: &RealServer| (other.ip, other.port) == (server.ip, server.port);
+        if real.iter().any(is_same) {
+            diags
+                .error(at, "this real server is defined twice")
+                .hint("the first one counts");
+            continue;
+        }
+        real.push(server);
     }
     if real.is_empty() {
         diags
@@ -120,12 +135,13 @@ fn server(
         return None;
     }
     let (quorum, hysteresis) = quorum(&draft, &real, diags);
-    let sorry = draft.sorry.map(|(ip, port)| Sorry {
-        ip,
-        port,
-        inhibit: draft.sorry_inhibit,
-        forwarding: draft.sorry_forwarding.unwrap_or(forwarding),
-    });
+    let sorry = sorry(&draft, family, forwarding, diags);
+    let ha_suspend = draft.ha_suspend && !marked;
+    if draft.ha_suspend && !ha_suspend {
+        diags
+            .warn(at, "ha_suspend needs an address that comes and goes")
+            .hint("ignored: a firewall mark has none");
+    }
     Some(VirtualServer {
         service,
         protocol,
@@ -142,26 +158,22 @@ fn server(
         quorum_down: draft.quorum_down,
         alpha: pace.alpha.unwrap_or(false),
         omega: draft.omega,
-        ha_suspend: draft.ha_suspend,
+        ha_suspend,
         mail: draft.mail,
         virtual_host: host,
     })
 }
 
-fn protocol(
-    draft: &VirtualDraft,
-    service: &Service,
-    at: Span,
-    diags: &mut Diags,
-) -> Option<Protocol> {
-    match (service, draft.protocol) {
-        (Service::Mark(_), Some(given)) => {
+/// `marked` is what has no addresses, but marks alone.
+fn protocol(draft: &VirtualDraft, marked: bool, at: Span, diags: &mut Diags) -> Option<Protocol> {
+    match (marked, draft.protocol) {
+        (true, Some(given)) => {
             diags.warn(given.at, "a firewall mark says it all: protocol is ignored");
             None
         }
-        (Service::Mark(_), None) => None,
-        (_, Some(given)) => Some(given.value),
-        (_, None) => {
+        (true, None) => None,
+        (false, Some(given)) => Some(given.value),
+        (false, None) => {
             diags
                 .error(at, "the virtual server has no protocol")
                 .hint("UDP is used, as keepalived does; add 'protocol TCP'");
@@ -215,6 +227,51 @@ fn persistence(
     })
 }
 
+/// The sorry server, if it can stand in.
+fn sorry(
+    draft: &VirtualDraft,
+    family: Option<Family>,
+    forwarding: Forwarding,
+    diags: &mut Diags,
+) -> Option<Sorry> {
+    let Some((ip, port)) = draft.sorry else {
+        if draft.sorry_inhibit || draft.sorry_forwarding.is_some() {
+            diags.warn(
+                draft.at,
+                "the virtual server says how to use a sorry_server, but has none",
+            );
+        }
+        return None;
+    };
+    let forwarding = draft.sorry_forwarding.unwrap_or(forwarding);
+    let tunnel = matches!(forwarding, Forwarding::Tunnel(..));
+    if family.is_some_and(|f| f != Family::of(ip)) && !tunnel {
+        diags
+            .error(
+                draft.at,
+                format!("the sorry_server {ip} is of another family than its virtual server"),
+            )
+            .hint("left out; only a tunnel changes the family");
+        return None;
+    }
+    Some(Sorry {
+        ip,
+        port,
+        inhibit: draft.sorry_inhibit,
+        forwarding,
+    })
+}
+
+/// Whether there is an address that packets to it have.
+fn has_address(service: &Service, group: Option<&Group>) -> bool {
+    let is = |entry: &Entry| matches!(entry, Entry::Addresses { .. });
+    match service {
+        Service::Address(..) => true,
+        Service::Mark(_) => false,
+        Service::Group(_) => group.is_some_and(|group| group.entries.iter().any(is)),
+    }
+}
+
 /// A quorum that all servers together do not reach would never be gained.
 fn quorum(draft: &VirtualDraft, real: &[RealServer], diags: &mut Diags) -> (u32, u32) {
     let total = real
@@ -250,6 +307,7 @@ struct Outer<'a> {
     inhibit: bool,
     weight: u32,
     pace: PaceDraft,
+    host: Option<&'a str>,
     log_all: bool,
 }
 
@@ -274,10 +332,11 @@ impl Outer<'_> {
             port = of_service;
         }
         let pace = draft.pace.or(self.pace);
+        let host = draft.host.as_deref().or(self.host);
         let checkers = draft
             .checkers
             .into_iter()
-            .filter_map(|c| checker(c, draft.ip, port, pace, self.log_all))
+            .filter_map(|c| self.checker(c, draft.ip, port, pace, host))
             .collect();
         RealServer {
             ip: draft.ip,
@@ -294,47 +353,48 @@ impl Outer<'_> {
             checkers,
         }
     }
-}
 
-fn checker(
-    draft: CheckerDraft,
-    ip: IpAddr,
-    port: u16,
-    outer: PaceDraft,
-    log_all: bool,
-) -> Option<Checker> {
-    let mut pace = draft.pace.or(outer);
-    let kind = draft.kind;
-    match kind {
-        // These are told of changes: nothing is repeated and nothing connects.
-        Kind::File | Kind::Bfd => {
-            pace = PaceDraft {
-                alpha: pace.alpha,
-                ..PaceDraft::default()
+    fn checker(
+        &self,
+        draft: CheckerDraft,
+        ip: IpAddr,
+        port: u16,
+        outer: PaceDraft,
+        host: Option<&str>,
+    ) -> Option<Checker> {
+        let mut pace = draft.pace.or(outer);
+        let kind = draft.kind;
+        match kind {
+            // These are told of changes: nothing is repeated and nothing connects.
+            Kind::File | Kind::Bfd => {
+                pace = PaceDraft {
+                    alpha: pace.alpha,
+                    ..PaceDraft::default()
+                }
             }
+            Kind::Misc => pace.timeout = None,
+            _ => {}
         }
-        Kind::Misc => pace.timeout = None,
-        _ => {}
+        let interval = pace.interval.unwrap_or(Duration::from_secs(60));
+        Some(Checker {
+            target: Target {
+                ip: draft.ip.unwrap_or(ip),
+                port: draft.port.unwrap_or(port),
+                bind_ip: draft.bind_ip,
+                bind_port: draft.bind_port,
+                bind_interface: draft.bind_interface.clone(),
+                mark: draft.mark,
+                timeout: pace.timeout.unwrap_or(Duration::from_secs(5)),
+            },
+            pace: Pace {
+                interval,
+                retry: pace.retry.unwrap_or(kind.retry()),
+                retry_delay: pace.retry_delay.or(kind.retry_delay()).unwrap_or(interval),
+                warmup: pace.warmup.unwrap_or(interval),
+            },
+            alpha: pace.alpha.unwrap_or(false),
+            log_all_failures: draft.log_all_failures.unwrap_or(self.log_all),
+            check: draft.check(host, interval)?,
+        })
     }
-    let interval = pace.interval.unwrap_or(Duration::from_secs(60));
-    Some(Checker {
-        target: Target {
-            ip: draft.ip.unwrap_or(ip),
-            port: draft.port.unwrap_or(port),
-            bind_ip: draft.bind_ip,
-            bind_port: draft.bind_port,
-            bind_interface: draft.bind_interface.clone(),
-            mark: draft.mark,
-            timeout: pace.timeout.unwrap_or(Duration::from_secs(5)),
-        },
-        pace: Pace {
-            interval,
-            retry: pace.retry.unwrap_or(kind.retry()),
-            retry_delay: pace.retry_delay.or(kind.retry_delay()).unwrap_or(interval),
-            warmup: pace.warmup.unwrap_or(interval),
-        },
-        alpha: pace.alpha.unwrap_or(false),
-        log_all_failures: draft.log_all_failures.unwrap_or(log_all),
-        check: draft.check(interval)?,
-    })
 }

@@ -188,7 +188,6 @@ pub(super) fn instance(
         timer_expired_backup: draft.timer_expired_backup,
         receive_buffer: draft.receive_buffer,
         linkbeat_polling: draft.linkbeat_polling,
-        lvs_sync_daemon: draft.sync_daemon,
     })
 }
 

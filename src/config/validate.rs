@@ -9,7 +9,7 @@ use super::root::{Root, TrackGroup};
 use super::script::{self, Refused};
 use super::vrrp::{At, GroupDraft, InstanceDraft};
 use crate::model::global::Mail;
-use crate::model::lvs::Check;
+use crate::model::lvs::{Check, SyncDaemon};
 use crate::model::vrrp::Peering;
 use crate::model::{
     Address, Command, FileTracker, Global, Instance, Model, Notify, ScriptTracker, Statics,
@@ -47,6 +47,11 @@ pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
         processes: processes.iter().map(|p| p.name.as_str()).collect(),
         bfds: root.bfds.iter().map(String::as_str).collect(),
     };
+    let followed = followed(
+        &root.instances,
+        root.global.sync_daemon.is_some(),
+        &mut diags,
+    );
     let mut instances = instances(
         root.instances,
         &root.global,
@@ -71,6 +76,7 @@ pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
     without_unknown_groups(&mut statics, context.track_groups, &mut diags);
     let mut lvs = root.global.lvs;
     if Feature::LVS.built {
+        lvs.sync_daemon = sync_daemon(root.global.sync_daemon, followed, &instances, &mut diags);
         lvs.servers = pool::servers(root.servers, &lvs.groups, lvs.log_all_failures, &mut diags);
     }
     let mut model = Model {
@@ -87,6 +93,54 @@ pub(super) fn finish(mut root: Root, mut context: Context) -> (Model, Diags) {
     settle_scripts(&mut model, &refused);
     diags.sort();
     (model, diags)
+}
+
+/// `lvs_sync_daemon_interface` of an instance: an older way to say `lvs_sync_daemon`, of which there can be one.
+fn followed(
+    drafts: &[InstanceDraft],
+    mut taken: bool,
+    diags: &mut Diags,
+) -> Option<At<SyncDaemon>> {
+    let mut first = None;
+    for draft in drafts {
+        let Some(At { value, at }) = &draft.sync_daemon else {
+            continue;
+        };
+        if core::mem::replace(&mut taken, true) {
+            diags
+                .error(*at, "there is a sync daemon already")
+                .hint("the kernel has one; the first one counts");
+            continue;
+        }
+        let value = SyncDaemon {
+            instance: Some(draft.name.clone()),
+            ..SyncDaemon::on(value.clone())
+        };
+        first = Some(At { value, at: *at });
+    }
+    first
+}
+
+/// The sync daemon, if the instance that it follows exists.
+fn sync_daemon(
+    global: Option<At<SyncDaemon>>,
+    of_instance: Option<At<SyncDaemon>>,
+    instances: &[Instance],
+    diags: &mut Diags,
+) -> Option<SyncDaemon> {
+    let At { value, at } = global.or(of_instance)?;
+    if let Some(name) = &value.instance {
+        if !instances.iter().any(|instance| instance.name == *name) {
+            diags
+                .warn(
+                    at,
+                    format!("the sync daemon follows instance {name}, which does not exist"),
+                )
+                .hint("there will be none");
+            return None;
+        }
+    }
+    Some(value)
 }
 
 /// The global `vrrp_garp_*` settings as an instance without own ones would have them.

@@ -7,7 +7,7 @@ use super::address::{self, Placed};
 use super::diag::Span;
 use super::global::{AnnouncingDraft, version};
 use super::keys::Shape::{Any, Block as Braces, Value};
-use super::keys::Status::{Ignored, NotYet, Obeyed};
+use super::keys::Status::{Ignored, Obeyed};
 use super::keys::{Feature, Key, Status, Table, key, of};
 use super::route;
 use super::track::{self, HasTracking, TrackingDraft};
@@ -86,7 +86,7 @@ pub(super) struct InstanceDraft {
     pub(super) timer_expired_backup: Option<Option<u8>>,
     pub(super) receive_buffer: Option<u32>,
     pub(super) linkbeat_polling: bool,
-    pub(super) sync_daemon: Option<IfName>,
+    pub(super) sync_daemon: Option<At<IfName>>,
 }
 
 impl HasTracking for InstanceDraft {
@@ -338,12 +338,12 @@ const LINK: Rows = &[
     }),
     of(
         Feature::LVS,
-        key("lvs_sync_daemon_interface", Value, NotYet, |d, a| {
+        key("lvs_sync_daemon_interface", Value, Obeyed, |d, a| {
             a.context
                 .diags
                 .warn(a.block.at(), "'lvs_sync_daemon_interface' is deprecated")
                 .hint("use lvs_sync_daemon in global_defs");
-            d.sync_daemon = a.interface();
+            d.sync_daemon = At::new(a.interface(), a);
         }),
     ),
 ];

@@ -281,6 +281,16 @@ fn creation(name: &IfName, kind: Kind<'_>) -> io::Result<Ifinfomsg> {
     message(0, all, |b| b)
 }
 
+/// Leaves a note on an interface that the request before makes, so that at no moment it is there without.
+pub fn sign(batch: &mut Batch, name: &IfName, note: &str) {
+    let body = attribute(Ifla::Ifname, name.as_str()).and_then(|name| {
+        let note = attribute(Ifla::Ifalias, note)?;
+        message(0, [name, note], |b| b)
+    });
+    let op = format_args!("note on {name}");
+    batch.push(op, Rtm::Setlink, NlmF::empty(), body);
+}
+
 /// One thing to change about an interface.
 #[derive(Clone, Copy, Debug)]
 pub enum Setting<'a> {

@@ -14,6 +14,7 @@ pub mod module;
 pub mod monitor;
 pub mod netlink;
 pub mod nftables;
+pub mod probe;
 pub mod processes;
 pub mod route;
 pub mod rule;

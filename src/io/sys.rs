@@ -129,6 +129,9 @@ pub const WRITE: Interest = libc::EPOLLOUT as Interest;
 /// An error or a hang-up, told whether asked for or not.
 pub const BROKEN: Interest = (libc::EPOLLERR | libc::EPOLLHUP) as Interest;
 
+/// Readiness is told when it changes, not as long as it lasts.
+pub const ON_CHANGE: Interest = libc::EPOLLET as Interest;
+
 /// Brings what is waited for on `fd` from `before` to `after`, nought being not registered; `token` comes back with its
 /// events.
 ///
@@ -297,6 +300,36 @@ pub(super) fn set_option(
 pub(super) fn bind_to_device(fd: BorrowedFd<'_>, name: &IfName) -> io::Result<()> {
     let name = name.as_str().as_bytes();
     set_option_bytes(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name)
+}
+
+/// Sets the firewall mark of what a socket sends.
+pub(super) fn set_mark(fd: BorrowedFd<'_>, mark: u32) -> io::Result<()> {
+    set_option_bytes(fd, libc::SOL_SOCKET, libc::SO_MARK, &mark.to_ne_bytes())
+}
+
+/// Makes every ICMP error about what a datagram socket has sent an error of its next call (ip(7), `IP_RECVERR`); without it
+/// an unreachable host is none.
+pub(super) fn hear_icmp_errors(fd: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
+    match v6 {
+        false => set_option(fd, libc::IPPROTO_IP, libc::IP_RECVERR, 1),
+        true => set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1),
+    }
+}
+
+/// Keeps everything but echo replies from a raw socket (raw(7), RFC 3542 section 3.2).
+pub(super) fn hear_echo_replies_only(fd: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
+    // `ICMP_FILTER` of linux/icmp.h and `ICMPV6_FILTER` of linux/icmpv6.h: a bit that is set keeps a type out.
+    const FILTER: libc::c_int = 1;
+    const ECHO_REPLY: u32 = 0;
+    const ECHO_REPLY_V6: u32 = 129;
+    if !v6 {
+        let kept_out = !(1_u32 << ECHO_REPLY);
+        return set_option_bytes(fd, libc::SOL_RAW, FILTER, &kept_out.to_ne_bytes());
+    }
+    let mut kept_out = [u32::MAX; 8];
+    kept_out[ECHO_REPLY_V6 as usize / 32] &= !(1 << (ECHO_REPLY_V6 % 32));
+    let bytes = kept_out.map(u32::to_ne_bytes);
+    set_option_bytes(fd, libc::IPPROTO_ICMPV6, FILTER, bytes.as_flattened())
 }
 
 fn set_option_bytes(
@@ -1072,6 +1105,30 @@ pub fn wait_for_end(child: i32) -> io::Result<Ended> {
             Ok(_) => return Ok(Ended::Status(libc::WEXITSTATUS(status))),
         }
     }
+}
+
+/// Tells the kernel that the pages of the program's code are not needed now. What is needed all the same comes back from the
+/// page cache, 64 kB at a time.
+pub fn forget_code() {
+    // The linker's: where the program begins, and where its code ends. What lies between is never written to.
+    unsafe extern "C" {
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    // SAFETY: there is nothing to get wrong.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let Some(page) = usize::try_from(page).ok().filter(|page| *page > 0) else {
+        return;
+    };
+    let start = (&raw const __executable_start)
+        .addr()
+        .next_multiple_of(page);
+    let end = (&raw const etext).addr() / page * page;
+    let from = (&raw const __executable_start).with_addr(start);
+    let len = end.saturating_sub(start);
+    // SAFETY: the range is whole pages of the file that this program is, mapped to be read only. Without their copy in our
+    // page table the same bytes are read from the file.
+    let _ = unsafe { libc::madvise(from.cast_mut().cast(), len, libc::MADV_DONTNEED) };
 }
 
 /// Names this process as `ps` and `pidof` show it; 15 bytes at most.

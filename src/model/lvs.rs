@@ -83,6 +83,21 @@ pub struct SyncDaemon {
     pub group: Option<IpAddr>,
 }
 
+impl SyncDaemon {
+    /// One with all else at its default.
+    pub(crate) const fn on(interface: IfName) -> Self {
+        Self {
+            interface,
+            instance: None,
+            id: None,
+            max_len: None,
+            port: None,
+            ttl: None,
+            group: None,
+        }
+    }
+}
+
 /// `SSL`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {

@@ -83,8 +83,6 @@ pub struct Instance {
     pub receive_buffer: Option<u32>,
     /// `linkbeat_use_polling`.
     pub linkbeat_polling: bool,
-    /// `lvs_sync_daemon_interface`.
-    pub lvs_sync_daemon: Option<IfName>,
 }
 
 /// `state`: how an instance would like to start.

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::config::{self, Level, Loaded, OneLine};
 use crate::error::{Chain, Exit};
 
+use super::memory;
 use super::options::Options;
 
 /// Who reads, and therefore how loudly what is wrong is told.
@@ -45,6 +46,7 @@ pub fn load(options: &Options, reader: Reader) -> Result<Loaded, Exit> {
             log::info!("{line}");
         }
     }
+    memory::give_back_later();
     Ok(loaded)
 }
 

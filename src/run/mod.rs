@@ -30,6 +30,7 @@ pub mod logger;
 pub mod lookup;
 pub mod mailbox;
 pub mod mailer;
+pub mod memory;
 pub mod options;
 pub mod pidfile;
 pub mod reactor;
@@ -293,7 +294,9 @@ fn wait(main: impl Future<Output = Exit>) -> Exit {
 
 /// Who is to run for a configuration.
 fn wanted(model: &Model, options: &Options) -> Wanted {
-    let vrrp = !model.instances.is_empty() || model.statics != Statics::default();
+    let vrrp = !model.instances.is_empty()
+        || model.statics != Statics::default()
+        || model.lvs.sync_daemon.is_some();
     let checkers = !model.lvs.servers.is_empty();
     let needed = [(Role::Vrrp, vrrp), (Role::Checkers, checkers)];
     let asked = needed

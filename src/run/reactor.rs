@@ -22,7 +22,7 @@ use std::task::Wake;
 
 use smol::{LocalExecutor, Task};
 
-use crate::io::sys::{self, BROKEN, Interest, READ, WRITE};
+use crate::io::sys::{self, BROKEN, Interest, ON_CHANGE, READ, WRITE};
 use crate::time::Instant;
 
 thread_local! {
@@ -36,7 +36,10 @@ pub fn now() -> Instant {
 }
 
 /// Starts a task on this thread; it runs while [`block_on`] does. Dropping the handle cancels it, `detach` lets it go.
+///
+/// Boxed, so that the executor's own 3 kB of code are there once, not once for every kind of task.
 pub fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
+    let future: Pin<Box<dyn Future<Output = T>>> = Box::pin(future);
     REACTOR.with(|reactor| reactor.executor.spawn(future))
 }
 
@@ -192,6 +195,16 @@ impl Reactor {
             return [None, None];
         };
         let mut wakers = [None, None];
+        if source.brief {
+            // Told at each change only: nothing has to be taken back.
+            if bits & (READ | BROKEN) != 0 {
+                wakers[0] = source.reader.fire();
+            }
+            if bits & (WRITE | BROKEN) != 0 {
+                wakers[1] = source.writer.fire();
+            }
+            return wakers;
+        }
         let mut wanted = source.armed;
         if bits & (READ | BROKEN) != 0 {
             wakers[0] = source.reader.fire();
@@ -303,6 +316,8 @@ impl Kernel {
 /// A descriptor that somebody waits for, or has waited for.
 struct Registration {
     fd: RawFd,
+    /// See [`Source::brief`].
+    brief: bool,
     /// What epoll has been asked for.
     armed: Interest,
     reader: Side,
@@ -356,8 +371,19 @@ pub struct Source<T: AsFd> {
 impl<T: AsFd> Source<T> {
     /// Takes it in; nothing is asked of the kernel before it is waited for.
     pub fn new(inner: T) -> Self {
+        Self::register(inner, false)
+    }
+
+    /// Takes in a socket that is closed with its source, and lives for a short exchange: one registration serves it for
+    /// both directions and to its end. Readiness is told when it changes, so that whoever fills a buffer reads on.
+    pub fn brief(inner: T) -> Self {
+        Self::register(inner, true)
+    }
+
+    fn register(inner: T, brief: bool) -> Self {
         let registration = Registration {
             fd: inner.as_fd().as_raw_fd(),
+            brief,
             armed: 0,
             reader: Side::default(),
             writer: Side::default(),
@@ -436,7 +462,10 @@ impl<T: AsFd> Source<T> {
             if side(source).poll(context.waker()) {
                 return Poll::Ready(Ok(()));
             }
-            let wanted = source.armed | interest;
+            let wanted = match source.brief {
+                true => READ | WRITE | ON_CHANGE,
+                false => source.armed | interest,
+            };
             source.arm(kernel, self.slot as u64, wanted)?;
             Poll::Pending
         })
@@ -450,6 +479,7 @@ impl<T: AsFd> Drop for Source<T> {
             let mut sources = reactor.sources.borrow_mut();
             let gone = sources.get_mut(self.slot).and_then(Option::take);
             drop(sources);
+            let gone = gone.filter(|gone| !gone.brief);
             if let (Some(mut gone), Some(kernel)) = (gone, reactor.kernel.get()) {
                 let _ = gone.arm(kernel, self.slot as u64, 0);
             }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// Longest reply, all of its lines together. A line has at most 512 octets (RFC 5321 section 4.5.3.1.5).
-const LONGEST: usize = 8192;
+pub const LONGEST: usize = 8192;
 
 /// A mail and its envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -228,18 +228,25 @@ fn body(message: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b".\r\n");
 }
 
-struct Reply {
-    code: u16,
+/// A reply of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Three digits.
+    pub code: u16,
     /// Its last line.
-    text: String,
+    pub text: String,
 }
 
 /// It is not SMTP what the server speaks.
-struct NoReply;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoReply;
 
 /// A reply and its length; `None` while it has not come whole. All but the last of its lines have a hyphen behind the code
 /// (RFC 5321 section 4.2.1).
-fn reply(heard: &[u8]) -> Result<Option<(Reply, usize)>, NoReply> {
+///
+/// # Errors
+/// [`NoReply`] as soon as a line is none of a reply.
+pub fn reply(heard: &[u8]) -> Result<Option<(Reply, usize)>, NoReply> {
     let mut length = 0_usize;
     for line in heard.split_inclusive(|byte| *byte == b'\n') {
         let Some(line_end) = line.strip_suffix(b"\n") else {

@@ -30,6 +30,7 @@ mod figure;
 mod interval;
 #[path = "../lab/mod.rs"]
 mod lab;
+mod many;
 mod memory;
 mod reload;
 mod side;
@@ -39,9 +40,10 @@ mod usage;
 
 type Case = fn(&mut Bench) -> io::Result<()>;
 
-const CASES: [(&str, Case); 7] = [
+const CASES: [(&str, Case); 8] = [
     ("takeover", takeover::run),
     ("interval", interval::run),
+    ("many", many::run),
     ("cost", cost::run),
     ("memory", memory::run),
     ("start", start::run),

@@ -57,7 +57,6 @@ pub(crate) fn instance(name: &str) -> Instance {
         timer_expired_backup: None,
         receive_buffer: None,
         linkbeat_polling: false,
-        lvs_sync_daemon: None,
     }
 }
 

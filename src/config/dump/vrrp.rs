@@ -202,10 +202,6 @@ fn instance(i: &Instance, global: &Global, out: &mut Out) {
     }
     out.value("kernel_rx_buf_size", i.receive_buffer);
     out.flag("linkbeat_use_polling", i.linkbeat_polling);
-    out.value(
-        "lvs_sync_daemon_interface",
-        i.lvs_sync_daemon.as_ref().map(|n| Quoted(n.as_str())),
-    );
     out.flag("no_virtual_ipaddress", i.addresses.is_empty());
     out.block("virtual_ipaddress", |out| {
         i.addresses.iter().for_each(|a| out.line(Line(a)))

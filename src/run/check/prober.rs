@@ -1,34 +1,185 @@
-//! One attempt of a check that talks to a server.
+//! One attempt of a check, carried out: a socket, the time it may take, and the conversation over it.
+//!
+//! An HTTP check costs eight system calls: socket, connect, one registration, a wait for the connection and one for the
+//! answer (shared by all that wait), send, receive, close. All attempts read into one buffer, since none of them keeps what
+//! it heard.
 
+use core::cell::RefCell;
+use core::hash::{BuildHasher, Hasher};
 use core::net::SocketAddr;
+use core::time::Duration;
+use std::hash::RandomState;
+use std::io;
 
 use smol::future;
 
-use crate::check::conversation::{Outcome, Reason};
-use crate::io::connect;
-use crate::model::lvs::Checker;
-use crate::run::reactor::{Source, sleep};
+use crate::check::conversation::{Conversation, Outcome, Reason, Step, Transport};
+use crate::io::probe::{Arrival, Kind, Obstacle, Socket, Way};
+use crate::model::lvs::{Checker, Target};
+use crate::run::reactor::{Source, now, sleep_until};
+use crate::time::Instant;
 
-/// Makes an attempt at a page of a check.
-pub async fn attempt(checker: &Checker, _page: usize) -> Outcome {
-    let connected = async {
-        let socket = connect::start(SocketAddr::new(checker.target.ip, checker.target.port))?;
-        let socket = Source::new(socket);
-        socket.writable().await?;
-        connect::finish(socket.get_ref())
+/// Room for the longest datagram that `max_reply_length` allows, and one byte more that tells it from longer ones.
+const BUFFER: usize = 65_536;
+
+thread_local! {
+    static BUFFERED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into());
+}
+
+/// Asks a server for what a check wants, for a `page` of its [`pages`](crate::check::pages). The connection and each silence
+/// after it may last for `connect_timeout`; as a whole it may take `delay_loop`, or four of these timeouts where those are
+/// longer, so that nobody holds us up by a byte now and then.
+///
+/// A check that talks to nobody passes.
+pub async fn attempt(checker: &Checker, page: usize) -> Outcome {
+    let Some(conversation) = Conversation::new(checker, page, nonce()) else {
+        return Outcome::Passed;
     };
-    let late = async {
-        sleep(checker.target.timeout).await;
-        Err(std::io::ErrorKind::TimedOut.into())
-    };
-    match future::or(connected, late).await {
-        Ok(()) => Outcome::Passed,
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            Outcome::Failed(Reason::Refused)
+    let target = &checker.target;
+    let patience = checker.pace.interval.max(target.timeout.saturating_mul(4));
+    match open(conversation.transport(), target) {
+        Ok(socket) => {
+            let exchange = Exchange {
+                socket: Source::brief(socket),
+                conversation,
+                timeout: target.timeout,
+                end: now() + patience,
+            };
+            exchange.run().await.unwrap_or_else(Outcome::Failed)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-            Outcome::Failed(Reason::Silent)
+        Err(Obstacle::Peer(error)) => Outcome::Failed(reason(error)),
+        Err(Obstacle::Own(what, error)) => {
+            Outcome::Untried(Reason::Local(format!("cannot {what}: {error}")))
         }
-        Err(error) => Outcome::Failed(Reason::Broken(error.to_string())),
     }
+}
+
+fn open(transport: Transport<'_>, target: &Target) -> Result<Socket, Obstacle> {
+    let kind = match transport {
+        Transport::Stream | Transport::Tls { .. } => Kind::Stream,
+        Transport::Datagram => Kind::Datagram,
+        Transport::Echo => Kind::Echo,
+    };
+    let way = Way {
+        to: SocketAddr::new(target.ip, target.port),
+        from: target.bind_ip,
+        from_port: target.bind_port,
+        interface: target.bind_interface.as_ref(),
+        mark: target.mark,
+    };
+    Socket::open(kind, &way)
+}
+
+/// An attempt that has a socket.
+struct Exchange<'a> {
+    socket: Source<Socket>,
+    conversation: Conversation<'a>,
+    timeout: Duration,
+    end: Instant,
+}
+
+impl Exchange<'_> {
+    async fn run(mut self) -> Result<Outcome, Reason> {
+        let mut out = Vec::new();
+        let stream = matches!(
+            self.conversation.transport(),
+            Transport::Stream | Transport::Tls { .. }
+        );
+        let mut until = self.patience();
+        if stream {
+            within(until, self.socket.writable(), Reason::Unconnected).await?;
+        }
+        let mut step = self.conversation.opened(&mut out);
+        // What is sent finds out by itself whether the connection stands.
+        while stream && out.is_empty() && !self.socket.get_ref().connected().map_err(reason)? {
+            within(until, self.socket.writable(), Reason::Unconnected).await?;
+        }
+        let mut drained = true;
+        loop {
+            if let Step::Done(outcome) = step {
+                // What is left to say is a farewell, for which nobody waits.
+                let _ = self.socket.get_ref().send(&mut out);
+                return Ok(outcome);
+            }
+            self.send(until, &mut out).await?;
+            if drained {
+                let waited = within(until, self.socket.readable(), Reason::Silent).await;
+                match waited {
+                    Err(Reason::Silent) if until < self.end => {
+                        return Ok(self.conversation.expired());
+                    }
+                    Err(Reason::Silent) => return Err(Reason::Slow),
+                    other => other?,
+                }
+            }
+            (step, drained) = self.receive(stream, &mut out)?;
+            if stream {
+                // Each piece of a stream is a sign of life; of datagrams only the right one is.
+                until = self.patience();
+            }
+        }
+    }
+
+    fn patience(&self) -> Instant {
+        self.end.min(now() + self.timeout)
+    }
+
+    async fn send(&self, until: Instant, out: &mut Vec<u8>) -> Result<(), Reason> {
+        while !out.is_empty() {
+            match self.socket.get_ref().send(out) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    within(until, self.socket.writable(), Reason::Silent).await?;
+                }
+                sent => sent.map_err(reason)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears one piece or one datagram, if there is one; and whether nothing more waits to be received.
+    fn receive(&mut self, stream: bool, out: &mut Vec<u8>) -> Result<(Step, bool), Reason> {
+        BUFFERED.with_borrow_mut(|buffer| match self.socket.get_ref().receive(buffer) {
+            Ok(Arrival::End) => Ok((self.conversation.closed(), true)),
+            Ok(Arrival::Bytes { start, end }) => {
+                let drained = stream && end < buffer.len();
+                let bytes = buffer.get(start..end).unwrap_or_default();
+                Ok((self.conversation.heard(bytes, out), drained))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((Step::Listen, true)),
+            Err(error) => Err(reason(error)),
+        })
+    }
+}
+
+/// Waits for readiness, but no longer than `until`; `late` is why that is a failure.
+async fn within(
+    until: Instant,
+    ready: impl Future<Output = io::Result<()>>,
+    late: Reason,
+) -> Result<(), Reason> {
+    let ready = async { ready.await.map_err(reason) };
+    future::or(ready, async {
+        sleep_until(until).await;
+        Err(late)
+    })
+    .await
+}
+
+/// What the kernel says of a server, in our words.
+fn reason(error: io::Error) -> Reason {
+    use rustix::io::Errno;
+    match Errno::from_io_error(&error) {
+        Some(Errno::CONNREFUSED) => Reason::Refused,
+        Some(Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::HOSTDOWN) => {
+            Reason::Unreachable
+        }
+        Some(Errno::TIMEDOUT) => Reason::Unconnected,
+        Some(Errno::CONNRESET | Errno::PIPE) => Reason::Closed,
+        _ => Reason::Broken(error.to_string()),
+    }
+}
+
+/// Random enough that nobody guesses the next one: the standard library keys its hashers so, without a system call for each.
+fn nonce() -> u32 {
+    RandomState::new().build_hasher().finish() as u32
 }

@@ -38,14 +38,7 @@ pub async fn drive(
         }
     };
     let mut buffer = [0; advert::BUFFER];
-    let mut reloading = false;
     let exit = loop {
-        if reloading && !router.is_busy() {
-            reloading = false;
-            if let Some(mut model) = reload() {
-                router.reload(&mut model);
-            }
-        }
         let observed = match happening(&router, signals.next()).await {
             Ok(Happening::Due) => {
                 router.tick(&mut buffer);
@@ -62,7 +55,9 @@ pub async fn drive(
             }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
-                reloading = true;
+                if let Some(mut model) = reload() {
+                    router.reload(&mut model);
+                }
                 Ok(())
             }
             Ok(Happening::Signal(Ok(signal))) => {

@@ -4,8 +4,8 @@
 //! from a run that was killed is found by the note on it, and put right or taken away.
 
 use core::net::{IpAddr, Ipv6Addr};
-use std::path::Path;
 
+use super::others;
 use super::settings::{self, Note, Place, Settings};
 use super::vmac::{self, Source, Step, Wanted};
 use super::world::World;
@@ -45,8 +45,7 @@ impl Links {
                 continue;
             };
             // Another one that lives looks after its own.
-            let alive = Path::new("/proc").join(process.to_string()).exists();
-            if alive && process != std::process::id() {
+            if others::is_one(process) && process != std::process::id() {
                 continue;
             }
             self.ours.insert(link.index);
@@ -251,6 +250,9 @@ fn raw(step: &Step<'_>, world: &World, batch: &mut Batch) {
             );
             let (parent, mac) = (*parent, one.mac);
             link::create(batch, &one.name, Kind::Macvlan { parent, mac });
+            // What it says of settings it gets before they are changed.
+            let note = Note::default().write(std::process::id());
+            link::sign(batch, &one.name, &note);
         }
         Step::Remove(link) => {
             let under = link.parent.and_then(|parent| world.link(parent));

@@ -8,9 +8,15 @@ pub mod firewall;
 pub mod links;
 pub mod notifier;
 pub mod object;
+pub mod others;
 pub mod patience;
 pub mod reconcile;
 pub mod recorder;
+#[cfg(feature = "lvs")]
+pub mod replicator;
+#[cfg(not(feature = "lvs"))]
+#[path = "no_replicator.rs"]
+pub mod replicator;
 pub mod report;
 pub mod router;
 mod routes;

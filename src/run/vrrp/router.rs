@@ -17,14 +17,17 @@ use super::debouncer::Debouncer;
 use super::firewall::{self, Firewall};
 use super::links::Links;
 use super::notifier::Notifier;
-use super::object::{Key, Object};
+use super::object::{Key, Object, There};
+use super::others;
 use super::patience::Patience;
 use super::reconcile::{self, Step, Wanted};
 use super::recorder::Recorder;
+use super::replicator::Replicator;
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
 use crate::error::Chain;
+use crate::io::address::{self, Assignment};
 use crate::io::error::{Failed, NetError};
 use crate::io::frame::FrameSocket;
 use crate::io::link::Link;
@@ -40,8 +43,10 @@ use crate::vrrp::{
     Action, Engine, Event, GroupId, Id, Instance, Reading, Told, Tracked, TrackerKind,
 };
 
-/// Changes of addresses in one portion: about ten milliseconds of the kernel's time.
-const PORTION: usize = 200;
+/// Changes that the kernel is asked for together, and how long it is asked before adverts have their turn. With thousands of addresses
+/// on an interface one more takes it a tenth of a millisecond.
+const PORTION: usize = 64;
+const TURN: Duration = Duration::from_millis(5);
 
 /// Woken later than this, we look for adverts that wait before we miss a master.
 const LATE: Duration = Duration::from_millis(2);
@@ -76,6 +81,7 @@ pub struct Router {
     sockets: Sockets,
     announcer: Announcer,
     notifier: Notifier,
+    replicator: Replicator,
     trackers: Trackers,
     desired: Desired,
     /// What we put there, now or before a crash.
@@ -87,6 +93,8 @@ pub struct Router {
     /// When the last advert was read.
     heard_at: Instant,
     work: VecDeque<Work>,
+    /// What is left of [`Work::Reconcile`], as it was planned.
+    steps: VecDeque<Step>,
     actions: Vec<Action>,
     changes: Vec<Change>,
 }
@@ -101,13 +109,20 @@ enum Work {
     /// Tell the neighbours.
     Announce { id: Id, repeat: u32 },
     /// Tell scripts and FIFO.
-    Notify {
+    Tell(News),
+}
+
+/// What there is to tell.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    /// Of a virtual router.
+    Instance {
         id: Id,
         state: Told,
         priority: Priority,
     },
-    /// The same about a sync group.
-    NotifyGroup { group: GroupId, state: Told },
+    /// Of a sync group.
+    Group { group: GroupId, state: Told },
 }
 
 impl Router {
@@ -139,6 +154,7 @@ impl Router {
             engine: Engine::new(model, began),
             desired: Desired::of(model),
             notifier: Notifier::new(&model.global),
+            replicator: Replicator::default(),
             trackers: Trackers::new(model),
             announcer: Announcer::new(FrameSocket::open()?),
             sockets: Sockets::default(),
@@ -148,6 +164,7 @@ impl Router {
             recorder: recorder.transpose()?,
             heard_at: Instant(0),
             work: VecDeque::new(),
+            steps: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
             global: model.global.clone(),
@@ -158,19 +175,28 @@ impl Router {
         router.adopt();
         router.work.push_back(Work::Reconcile);
         router.look_around();
+        router.replicator = Replicator::start(model.lvs.sync_daemon.clone(), &router.engine);
         router.work();
         Ok(router)
     }
 
     /// What is there and may come and go with us was put there by an earlier run of ours: it goes if nobody wants it, and
-    /// stays untouched if somebody does.
+    /// stays untouched if somebody does. The same is true of all that bears our mark, whatever the configuration was then, unless
+    /// another daemon is there whose it may be.
     fn adopt(&mut self) {
-        let left = self
+        let marked = self.read_marked();
+        let known = self
             .world
             .addresses()
             .filter(|there| self.desired.may_be(there.ip) || self.links.contains(there.ifindex));
-        let addresses = left.map(|there| Object::Address(there.clone()));
-        self.ours = addresses.map(|object| (object.key(), object)).collect();
+        let known = known.map(|there| Object::Address(there.clone()));
+        let keyed = |object: Object| (object.key(), object);
+        self.ours = known.map(keyed).collect();
+        let mut marked: Map<Key, Object> = marked.into_iter().map(keyed).collect();
+        marked.retain(|key, _| !self.ours.contains_key(key));
+        if !marked.is_empty() && !others::are_here() {
+            self.ours.extend(marked);
+        }
         if !self.ours.is_empty() || !self.links.is_empty() {
             self.firewall.clear_leftover();
         }
@@ -184,6 +210,21 @@ impl Router {
             }
         }
         self.commit(batch);
+    }
+
+    /// All addresses, routes and rules with our mark.
+    fn read_marked(&mut self) -> Vec<Object> {
+        let mut read = || {
+            self.world.read_routes(&mut self.netlink)?;
+            self.world.read_rules(&mut self.netlink)
+        };
+        if let Err(error) = read() {
+            log::error!("{}", Chain(&error));
+        }
+        let marked = |there: &&Assignment| there.protocol == address::KEEPALIVED;
+        let addresses = self.world.addresses().filter(marked).map(There::Address);
+        let all = addresses.chain(self.world.routes_and_rules());
+        all.map(There::to_object).collect()
     }
 
     /// Listens to routes and rules, and reads them, while there may be some of ours.
@@ -355,6 +396,7 @@ impl Router {
         self.patience.hope(now());
         self.again();
         self.work();
+        self.replicator.try_again(&self.engine);
         Ok(())
     }
 
@@ -510,6 +552,7 @@ impl Router {
     /// An address may be missing, or may be addable now. Once is enough for all virtual routers that change together: the
     /// difference is taken of everything.
     fn again(&mut self) {
+        self.steps.clear();
         if !self.work.contains(&Work::Reconcile) {
             self.work.push_back(Work::Reconcile);
         }
@@ -558,14 +601,15 @@ impl Router {
                     state,
                     priority,
                 } => {
-                    self.work.push_back(Work::Notify {
+                    self.work.push_back(Work::Tell(News::Instance {
                         id,
                         state,
                         priority,
-                    });
+                    }));
                 }
                 Action::NotifyGroup { group, state } => {
-                    self.work.push_back(Work::NotifyGroup { group, state });
+                    let news = News::Group { group, state };
+                    self.work.push_back(Work::Tell(news));
                 }
                 Action::Say { id, note } => {
                     if let Some(instance) = self.engine.get(id) {
@@ -589,37 +633,57 @@ impl Router {
                 }
                 Work::LookAround => self.look_around(),
                 Work::Announce { id, repeat } => self.announce(id, repeat),
-                Work::Notify {
-                    id,
-                    state,
-                    priority,
-                } => {
-                    if let Some(instance) = self.engine.get(id) {
-                        self.notifier.tell(instance, state, priority);
-                    }
-                }
-                Work::NotifyGroup { group, state } => {
-                    if let Some(named) = self.engine.group(group) {
-                        self.notifier.tell_group(group, named, state);
-                    }
-                }
+                Work::Tell(news) => self.tell(news),
             }
         }
         self.engine.forget_removed();
     }
 
-    /// Changes one portion of the addresses; true if there are more, be it because somebody else changes them too.
-    fn reconcile(&mut self) -> bool {
-        self.guard(true);
-        // Once to change, once to find that nothing is left to change.
-        let more = (0..2).all(|_| self.change_portion());
-        if !more {
-            self.guard(false);
+    /// Tells scripts and FIFO what there is to tell.
+    fn tell(&mut self, news: News) {
+        match news {
+            News::Instance {
+                id,
+                state,
+                priority,
+            } => {
+                self.replicator.follow(&self.engine);
+                if let Some(instance) = self.engine.get(id) {
+                    self.notifier.tell(instance, state, priority);
+                }
+            }
+            News::Group { group, state } => {
+                if let Some(named) = self.engine.group(group) {
+                    self.notifier.tell_group(group, named, state);
+                }
+            }
         }
-        more
     }
 
-    fn change_portion(&mut self) -> bool {
+    /// Changes addresses for a while; true if there are more, be it because somebody else changes them too.
+    fn reconcile(&mut self) -> bool {
+        self.guard(true);
+        let end = now() + TURN;
+        loop {
+            if self.steps.is_empty() {
+                // Once to change, once to find that nothing is left to change.
+                self.plan();
+            }
+            if self.steps.is_empty() {
+                self.guard(false);
+                return false;
+            }
+            let count = self.steps.len().min(PORTION);
+            let portion = self.steps.drain(..count).collect();
+            self.change(portion);
+            if now() >= end {
+                return true;
+            }
+        }
+    }
+
+    /// Finds out what is to be changed.
+    fn plan(&mut self) {
         if self.desired.has_routes() {
             if let Err(error) = self.world.read_routes(&mut self.netlink) {
                 log::error!("{}", Chain(&error));
@@ -629,12 +693,7 @@ impl Router {
         desired.extend(self.desired.now(&self.engine, &self.world));
         let mut steps = reconcile::plan(|key| self.world.there(key), desired, &self.ours);
         self.wait(&mut steps);
-        if steps.is_empty() {
-            return false;
-        }
-        steps.truncate(PORTION);
-        self.change(steps);
-        true
+        self.steps = steps.into();
     }
 
     /// Leaves out what did not last a moment ago.
@@ -782,9 +841,16 @@ impl Router {
         self.announcer.send(now);
     }
 
-    /// Takes up another configuration: what did not change does not notice. Not while there is work, which speaks of the one before;
-    /// what the change asks for is itself work that [`Self::tick`] goes on with, so that adverts leave in time meanwhile.
+    /// Takes up another configuration: what did not change does not notice. What it asks for is work that [`Self::tick`] goes on with,
+    /// so that adverts leave in time meanwhile.
     pub fn reload(&mut self, model: &mut Model) {
+        for work in core::mem::take(&mut self.work) {
+            match work {
+                // It speaks of the groups as they were.
+                Work::Tell(news) => self.tell(news),
+                other => self.work.push_back(other),
+            }
+        }
         self.links.settle(model, &self.world, &mut self.netlink);
         self.firewall.reload(&model.global);
         self.debouncer.reload(model.global.link_delays.clone());
@@ -799,6 +865,8 @@ impl Router {
         self.desired = Desired::of(model);
         self.notifier.reload(&model.global);
         self.trackers.reload(model);
+        self.replicator
+            .reload(model.lvs.sync_daemon.clone(), &self.engine);
         self.global = model.global.clone();
         self.patience.clear();
         self.listen_to_routes();
@@ -810,6 +878,7 @@ impl Router {
     /// Resigns, and takes everything away that is ours unless it is to be kept.
     pub fn stop(&mut self, keep: bool) {
         self.trackers.stop();
+        self.replicator.stop();
         self.happened(Event::Stop, now());
         if keep {
             self.work.retain(|work| *work != Work::Reconcile);

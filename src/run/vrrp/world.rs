@@ -144,6 +144,12 @@ impl World {
         }
     }
 
+    /// All routes and rules that were read: those with our mark.
+    pub fn routes_and_rules(&self) -> impl Iterator<Item = There<'_>> {
+        let routes = self.routes.values().map(There::Route);
+        routes.chain(self.rules.iter().map(There::Rule))
+    }
+
     /// All addresses.
     pub fn addresses(&self) -> impl Iterator<Item = &Assignment> {
         self.addresses.values().map(|seen| &seen.there)

@@ -1,0 +1,13 @@
+//! Attempts of checks: what is said and heard, and what comes of it, against servers of every kind.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod conversation;
+mod made;
+mod prober;
+mod server;

@@ -1,0 +1,280 @@
+//! Two directors: the threads that copy connections follow the virtual router, and connections outlive the director that
+//! they went through.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod lab;
+#[path = "uml/serving.rs"]
+mod serving;
+mod uml;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use lab::{Host, Lab, Program, SOON, wait_until};
+use serving::{Call, Echo};
+
+/// Asks again and again, for what the kernel does not announce.
+fn eventually<T>(what: &str, answer: impl FnMut() -> Option<T>) -> T {
+    let step = |left: Duration| std::thread::sleep(left.min(Duration::from_millis(20)));
+    wait_until(Instant::now() + SOON, step, answer).unwrap_or_else(|| panic!("never {what}"))
+}
+
+/// The sync daemons of a host as `ipvsadm` tells them.
+fn daemons(host: &Host) -> Vec<String> {
+    let said = host.run("ipvsadm -L --daemon");
+    said.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+fn wait_for_daemons(host: &Host, wanted: &[&str]) {
+    eventually(&format!("{wanted:?} on {}", host.name), || {
+        let there = daemons(host);
+        (there.len() == wanted.len()
+            && there
+                .iter()
+                .zip(wanted)
+                .all(|(line, start)| line.starts_with(start)))
+        .then_some(())
+    });
+}
+
+fn set(host: &Host, setting: &str, value: &str) {
+    let path = format!("/proc/sys/net/{setting}");
+    let written = host.namespace.enter(|| fs::write(&path, value));
+    written.unwrap_or_else(|e| panic!("{}: {path}: {e}", host.name));
+}
+
+/// A director: a virtual router with both addresses, its sync daemon behind it.
+fn director(priority: u8, sync: &str, addresses: &[&str]) -> String {
+    format!(
+        "global_defs {{\n lvs_sync_daemon {sync}\n}}\n\
+         vrrp_instance A {{\n interface eth0\n virtual_router_id 51\n priority {priority}\n version 3\n advert_int 0.1\n \
+         virtual_ipaddress {{\n {}\n }}\n}}\n",
+        addresses.join("\n ")
+    )
+}
+
+const VIP: &str = "192.168.0.100";
+
+/// What both programs make of the sync daemon of a director.
+fn as_with_keepalived(story: impl Fn(Program) -> Vec<Vec<String>>) {
+    uml::inside(|| {
+        let (theirs, ours) = (story(Program::Keepalived), story(Program::Keepalite));
+        assert_eq!(theirs, ours);
+        println!("{ours:#?}");
+    });
+}
+
+#[test]
+fn a_sync_daemon_listens_until_its_virtual_router_is_master_as_keepalived_has_it() {
+    as_with_keepalived(|program| {
+        let lab = Lab::new(&[("one", &["192.168.0.1/24"])]).unwrap();
+        let one = lab.host("one");
+        let mut daemon = one.daemon(program, &director(200, "eth0 A", &[VIP]));
+        let mut seen = Vec::new();
+        wait_for_daemons(one, &["backup sync daemon (mcast=eth0, syncid=51"]);
+        seen.push(daemons(one));
+        wait_for_daemons(one, &["master sync daemon (mcast=eth0, syncid=51"]);
+        seen.push(daemons(one));
+        one.plug(false).unwrap();
+        wait_for_daemons(one, &["backup sync daemon (mcast=eth0, syncid=51"]);
+        seen.push(daemons(one));
+        daemon.terminate();
+        seen.push(daemons(one));
+        seen
+    });
+}
+
+#[test]
+fn a_sync_daemon_of_an_earlier_run_ends() {
+    uml::inside(|| {
+        let lab = Lab::new(&[("one", &["192.168.0.1/24"])]).unwrap();
+        let one = lab.host("one");
+        for role in ["master", "backup"] {
+            one.run(&format!(
+                "ipvsadm --start-daemon {role} --mcast-interface eth0 --syncid 9"
+            ));
+        }
+        let _daemon = one.daemon(Program::Keepalite, &director(200, "eth0 A", &[VIP]));
+        wait_for_daemons(one, &["backup sync daemon (mcast=eth0, syncid=51"]);
+        wait_for_daemons(one, &["master sync daemon (mcast=eth0, syncid=51"]);
+    });
+}
+
+#[test]
+fn every_option_of_a_sync_daemon_reaches_the_kernel_as_keepalived_has_it() {
+    as_with_keepalived(|program| {
+        let lab = Lab::new(&[("one", &["192.168.0.1/24"])]).unwrap();
+        let one = lab.host("one");
+        let sync = "eth0 A id 7 maxlen 1400 port 9000 ttl 3 group 224.0.0.99";
+        let _daemon = one.daemon(program, &director(200, sync, &[VIP]));
+        wait_for_daemons(
+            one,
+            &["backup sync daemon (mcast=eth0, syncid=7, maxlen=1400"],
+        );
+        wait_for_daemons(
+            one,
+            &["master sync daemon (mcast=eth0, syncid=7, maxlen=1400"],
+        );
+        vec![daemons(one)]
+    });
+}
+
+#[test]
+fn a_sync_daemon_without_a_virtual_router_has_both_roles_as_keepalived_has_it() {
+    as_with_keepalived(|program| {
+        let lab = Lab::new(&[("one", &["192.168.0.1/24"])]).unwrap();
+        let one = lab.host("one");
+        // keepalived leaves this to the process of the virtual servers.
+        let servers = "virtual_server 192.168.0.1 80 {\n lvs_sched rr\n lvs_method NAT\n protocol TCP\n \
+                       real_server 192.168.0.2 80 {\n }\n}\n";
+        let configuration = director(200, "eth0", &[VIP]) + servers;
+        let mut daemon = one.daemon(program, &configuration);
+        wait_for_daemons(one, &["master sync daemon", "backup sync daemon"]);
+        let seen = daemons(one);
+        daemon.terminate();
+        vec![seen, daemons(one)]
+    });
+}
+
+#[test]
+fn a_sync_daemon_waits_for_its_interface() {
+    uml::inside(|| {
+        let lab = Lab::new(&[("one", &["192.168.0.1/24"])]).unwrap();
+        let one = lab.host("one");
+        let daemon = one.daemon(Program::Keepalite, &director(200, "sync0 A", &[VIP]));
+        daemon.wait_for_words("kernel refused to start the sync daemon as backup on sync0");
+        one.run("ip link add sync0 type dummy");
+        one.run("ip addr add 192.168.9.1/24 dev sync0");
+        one.run("ip link set sync0 up");
+        wait_for_daemons(one, &["master sync daemon (mcast=sync0, syncid=51"]);
+        daemon.reload(&director(200, "eth0 A id 9", &[VIP]));
+        wait_for_daemons(one, &["master sync daemon (mcast=eth0, syncid=9"]);
+        let without = director(200, "eth0 A", &[VIP]).replace("lvs_sync_daemon", "# ");
+        daemon.reload(&without);
+        wait_for_daemons(one, &[]);
+    });
+}
+
+#[test]
+fn a_kernel_without_ipvs_is_told_and_the_virtual_router_runs() {
+    uml::inside(|| {
+        fs::write("/proc/sys/kernel/modprobe", "/run/some").unwrap();
+        fs::write(
+            "/run/some",
+            "#!/bin/sh\ncase \"$*\" in *ip_vs*|*IPVS*) exit 1;; esac\nexec /run/modprobe \"$@\"\n",
+        )
+        .unwrap();
+        std::process::Command::new("chmod")
+            .args(["+x", "/run/some"])
+            .status()
+            .unwrap();
+        let lab = Lab::new(&[("one", &["192.168.0.1/24"])]).unwrap();
+        let one = lab.host("one");
+        let daemon = one.daemon(Program::Keepalite, &director(200, "eth0 A", &[VIP]));
+        daemon.wait_for_words(
+            "no sync daemon: the kernel lacks the module ip_vs (kmod-ipvs on OpenWrt) and could not load it: \
+             /run/some ended with 1",
+        );
+        let vip = VIP.parse().unwrap();
+        one.wait(SOON, || one.has(vip).then_some(()))
+            .expect("master");
+    });
+}
+
+/// Two directors, two real servers and a client; the table of the directors is made by hand, with what `servers` are reached
+/// by, and a call that goes through the first director is still understood after the second one has taken over.
+fn a_call_outlives_its_director(
+    addresses: &[&str],
+    servers: [&str; 2],
+    method: &str,
+    prepare: impl Fn(&Host),
+) {
+    let lab = Lab::new(&[
+        ("director-1", &["192.168.0.1/24", "10.0.0.2/24"]),
+        ("director-2", &["192.168.0.2/24", "10.0.0.3/24"]),
+        ("client", &["192.168.0.9/24"]),
+        ("server-1", &[&format!("{}/24", servers[0])]),
+        ("server-2", &[&format!("{}/24", servers[1])]),
+    ])
+    .unwrap();
+    let directors = ["director-1", "director-2"].map(|name| lab.host(name));
+    for director in directors {
+        set(director, "ipv4/ip_forward", "1");
+        set(director, "ipv4/conf/all/send_redirects", "0");
+        set(director, "ipv4/conf/eth0/send_redirects", "0");
+        director.run(&format!("ipvsadm -A -t {VIP}:80 -s rr"));
+        for server in servers {
+            director.run(&format!("ipvsadm -a -t {VIP}:80 -r {server}:80 {method}"));
+        }
+    }
+    let echoes = ["server-1", "server-2"].map(|name| {
+        let host = lab.host(name);
+        prepare(host);
+        Echo::start(host, "0.0.0.0", 80)
+    });
+    let mut daemons = Vec::new();
+    for (host, priority) in directors.into_iter().zip([200, 100]) {
+        daemons.push(host.daemon(Program::Keepalite, &director(priority, "eth0 A", addresses)));
+    }
+    let [first, second] = directors;
+    wait_for_daemons(first, &["master"]);
+    wait_for_daemons(second, &["backup"]);
+    let vip = VIP.parse().unwrap();
+    first
+        .wait(SOON, || first.has(vip).then_some(()))
+        .expect("a master");
+    let client = lab.host("client");
+    let mut calls: Vec<_> = (0..2)
+        .map(|_| Call::new(client, VIP, 80).expect("a call"))
+        .collect();
+    let before: Vec<_> = calls
+        .iter_mut()
+        .map(|call| call.say("one").expect("an answer"))
+        .collect();
+    assert!(before.contains(&"server-1".to_owned()) && before.contains(&"server-2".to_owned()));
+    for call in &mut calls {
+        (0..3).for_each(|_| drop(call.say("more").expect("an answer")));
+    }
+    eventually("two connections on the second director", || {
+        let known = second.run("cat /proc/net/ip_vs_conn");
+        (known.matches("ESTABLISHED").count() == 2).then_some(())
+    });
+    first.plug(false).unwrap();
+    second
+        .wait(SOON, || second.has(vip).then_some(()))
+        .expect("a successor");
+    wait_for_daemons(second, &["master"]);
+    let after: Vec<_> = calls
+        .iter_mut()
+        .map(|call| call.say("two").expect("an answer"))
+        .collect();
+    assert_eq!(before, after);
+    drop(echoes);
+}
+
+#[test]
+fn a_connection_by_address_translation_outlives_its_director() {
+    uml::inside(|| {
+        let addresses = [&format!("{VIP}/24")[..], "10.0.0.1/24"];
+        a_call_outlives_its_director(&addresses, ["10.0.0.11", "10.0.0.12"], "-m", |server| {
+            server.run("ip route add default via 10.0.0.1");
+        });
+    });
+}
+
+#[test]
+fn a_connection_by_direct_routing_outlives_its_director() {
+    uml::inside(|| {
+        let addresses = [&format!("{VIP}/24")[..]];
+        a_call_outlives_its_director(
+            &addresses,
+            ["192.168.0.11", "192.168.0.12"],
+            "-g",
+            |server| {
+                set(server, "ipv4/conf/all/arp_ignore", "1");
+                set(server, "ipv4/conf/all/arp_announce", "2");
+                server.run(&format!("ip addr add {VIP}/32 dev lo"));
+            },
+        );
+    });
+}
