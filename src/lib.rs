@@ -10,6 +10,7 @@
 //! - [`track`]: what scripts, files and processes that are watched mean, as pure as that;
 //! - [`console`]: what an operator sees of all this, as pure functions to text and JSON;
 //! - [`io`]: the kernel; knows no rule of the protocol, and holds all of the unsafe code (`io::sys`);
+//! - `uci`: the configuration as OpenWrt has it → that of keepalived, text to text;
 //! - [`run`]: what connects them: reactor, processes, signals, files.
 //!
 //! Arrows never turn back: `main → cli → run → {io, vrrp, check, track, console, config}`, `io → wire`, `vrrp → model, wire`,
@@ -34,6 +35,8 @@ pub mod sorted;
 pub mod time;
 #[cfg(any(feature = "vrrp", feature = "lvs"))]
 pub mod track;
+#[cfg(feature = "uci")]
+pub mod uci;
 #[cfg(feature = "vrrp")]
 pub mod vrrp;
 pub mod wire;

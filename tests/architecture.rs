@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("track", &["model", "name", "time"]),
     ("io", &["error", "name", "sorted", "time", "wire"]),
     ("argv", &[]),
+    ("uci", &[]),
     (
         "run",
         &[
@@ -35,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "track", "vrrp", "wire",
         ],
     ),
-    ("cli", &["argv", "config", "error", "name", "run"]),
+    ("cli", &["argv", "config", "error", "name", "run", "uci"]),
 ];
 
 /// What an engine must not know: sockets, clocks, the kernel, files, threads.
@@ -58,7 +59,7 @@ const WORLDLY: &[&str] = &[
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
 const UNWORLDLY: &[&str] = &[
-    "config", "console", "model", "wire", "vrrp", "check", "track", "name", "sorted", "time",
+    "config", "console", "model", "wire", "vrrp", "check", "track", "name", "sorted", "time", "uci",
 ];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.

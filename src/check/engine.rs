@@ -3,7 +3,6 @@
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use super::conversation::Outcome;
 use super::event::{Action, Cause, Event, Notice, PoolId, ProbeId, ServerId, Why};
@@ -15,6 +14,7 @@ use crate::model::Weight;
 use crate::model::lvs::{
     Check, Entry, FlushOnStop, Group, Lvs, RealServer, Service, VirtualServer,
 };
+use crate::sorted::Map;
 use crate::time::Instant;
 use crate::track;
 
@@ -31,7 +31,7 @@ pub struct Engine {
     pub(super) schedule: Schedule,
     pub(super) groups: Vec<Group>,
     /// Addresses of this host and on how many interfaces, as far as they were told.
-    pub(super) here: BTreeMap<IpAddr, u32>,
+    pub(super) here: Map<IpAddr, u32>,
     /// The next probe that is made gets this name.
     pub(super) next: u32,
     pub(super) init_notifies: bool,
@@ -320,7 +320,7 @@ impl Engine {
     }
 
     fn address(&mut self, ip: IpAddr, here: bool, now: Instant, out: &mut Vec<Action>) {
-        let count = self.here.entry(ip).or_default();
+        let count = self.here.get_or_insert_with(ip, || 0);
         *count = if here {
             count.saturating_add(1)
         } else {

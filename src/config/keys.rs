@@ -56,10 +56,16 @@ pub(super) enum Shape {
 
 /// A keyword of a block whose draft is a `D`.
 pub(super) struct Key<D> {
-    pub(super) name: &'static str,
-    pub(super) shape: Shape,
-    pub(super) status: Status,
-    pub(super) set: fn(&mut D, &mut Args<'_, '_, '_>),
+    word: Keyword,
+    set: fn(&mut D, &mut Args<'_, '_, '_>),
+}
+
+/// What a keyword is, whatever its draft.
+#[derive(Clone, Copy)]
+struct Keyword {
+    name: &'static str,
+    shape: Shape,
+    status: Status,
 }
 
 /// Shorthand for the rows.
@@ -69,12 +75,12 @@ pub(super) const fn key<D>(
     status: Status,
     set: fn(&mut D, &mut Args<'_, '_, '_>),
 ) -> Key<D> {
-    Key {
+    let word = Keyword {
         name,
         shape,
         status,
-        set,
-    }
+    };
+    Key { word, set }
 }
 
 /// A part of the program that a build may leave out.
@@ -97,12 +103,12 @@ pub(super) const fn of<D>(feature: Feature, key: Key<D>) -> Key<D> {
     if feature.built {
         return key;
     }
-    Key {
-        name: key.name,
-        shape: key.shape,
+    let word = Keyword {
         status: Status::Feature(feature.name),
-        set: |_, a| a.skip(),
-    }
+        ..key.word
+    };
+    let set = |_: &mut D, a: &mut Args<'_, '_, '_>| a.skip();
+    Key { word, set }
 }
 
 /// The keywords of a block; a family of blocks may share some.
@@ -112,25 +118,13 @@ pub(super) struct Table<D: 'static> {
 }
 
 impl<D> Table<D> {
-    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> + use<'_, D> {
-        self.keys
-            .iter()
-            .flat_map(|keys| keys.iter().map(|k| k.name))
+    fn get(&self, place: usize) -> Option<&'static Key<D>> {
+        self.keys.iter().copied().flatten().nth(place)
     }
 
     pub(super) fn rows(&self, rows: &mut Vec<Row>) {
-        let keys = self.keys.iter().flat_map(|keys| keys.iter());
-        rows.extend(keys.map(|k| Row {
-            block: self.block,
-            keyword: k.name,
-            status: k.status,
-        }));
-    }
-
-    fn find(&self, name: &str) -> Option<&'static Key<D>> {
-        self.keys
-            .iter()
-            .find_map(|keys| keys.iter().find(|k| k.name == name))
+        let table: &dyn Keywords = self;
+        table.rows(rows);
     }
 
     /// Reads the blocks that stand in this one.
@@ -141,26 +135,73 @@ impl<D> Table<D> {
     }
 
     pub(super) fn read_one(&self, block: &Block<'_>, draft: &mut D, context: &mut Context) {
-        let Some(key) = self.find(block.keyword()) else {
-            return self.unknown(block, draft, context);
-        };
-        if !fits(block, key.shape, &mut context.diags) {
-            return;
-        }
-        context.tell(self.block, key.name, key.status, block.at());
         let muted = context.muted;
-        context.muted |= key.status != Status::Obeyed;
-        let mut args = Args::new(block, context);
-        (key.set)(draft, &mut args);
-        args.finish();
+        let table: &dyn Keywords = self;
+        if let Some(key) = table
+            .choose(block, context)
+            .and_then(|place| self.get(place))
+        {
+            let mut args = Args::new(block, context);
+            (key.set)(draft, &mut args);
+            args.finish();
+        }
         context.muted = muted;
     }
+}
 
-    fn unknown(&self, block: &Block<'_>, draft: &mut D, context: &mut Context) {
+/// A table but for its drafts: what is done with any of them is compiled once.
+trait Keywords {
+    fn block(&self) -> &'static str;
+    fn word(&self, place: usize) -> Option<Keyword>;
+}
+
+impl<D> Keywords for Table<D> {
+    fn block(&self) -> &'static str {
+        self.block
+    }
+
+    fn word(&self, place: usize) -> Option<Keyword> {
+        self.get(place).map(|key| key.word)
+    }
+}
+
+impl dyn Keywords + '_ {
+    fn words(&self) -> impl Iterator<Item = Keyword> {
+        (0..).map_while(|place| self.word(place))
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.words().position(|word| word.name == name)
+    }
+
+    fn rows(&self, rows: &mut Vec<Row>) {
+        rows.extend(self.words().map(|word| Row {
+            block: self.block(),
+            keyword: word.name,
+            status: word.status,
+        }));
+    }
+
+    /// Which keyword a block begins with, unless something is wrong with that; what is to be said of it is said.
+    fn choose(&self, block: &Block<'_>, context: &mut Context) -> Option<usize> {
+        let Some(place) = self.find(block.keyword()) else {
+            return self.unknown(block, context);
+        };
+        let word = self.word(place)?;
+        if !fits(block, word.shape, &mut context.diags) {
+            return None;
+        }
+        context.tell(self.block(), word.name, word.status, block.at());
+        context.muted |= word.status != Status::Obeyed;
+        Some(place)
+    }
+
+    /// The keyword that is meant, if an old word has a new one.
+    fn unknown(&self, block: &Block<'_>, context: &mut Context) -> Option<usize> {
         let name = block.keyword();
         let old = OLD
             .iter()
-            .find(|old| old.name == name && old.blocks.contains(&self.block));
+            .find(|old| old.name == name && old.blocks.contains(&self.block()));
         if let Some(old) = old {
             match old.now {
                 Now::Gone(why) => {
@@ -183,28 +224,26 @@ impl<D> Table<D> {
                             format!("'{name}' is no keyword, taken as '{new}'"),
                         )
                         .hint(format!("write '{new}'"));
-                    if let Some(key) = self.find(new) {
-                        let mut args = Args::new(block, context);
-                        (key.set)(draft, &mut args);
-                    }
+                    return self.find(new);
                 }
             }
-            return;
+            return None;
         }
         if !context.diags.keeps_errors() {
             context.diags.error(block.at(), "unknown keyword");
-            return;
+            return None;
         }
-        let place = if self.block.is_empty() {
+        let place = if self.block().is_empty() {
             "at the top level".to_owned()
         } else {
-            format!("in {}", self.block)
+            format!("in {}", self.block())
         };
         let hint = self.hint(block, context);
         let diag = context
             .diags
             .error(block.at(), format!("unknown keyword '{name}' {place}"));
         diag.hint = hint;
+        None
     }
 
     /// What an unknown word may have been meant to be.
@@ -216,7 +255,7 @@ impl<D> Table<D> {
         }) {
             return Some("an invisible character stands here: type the line anew".to_owned());
         }
-        let near = nearest(name, self.names());
+        let near = nearest(name, self.words().map(|word| word.name));
         if let Some((near, 1)) = near {
             return Some(format!("did you mean '{near}'?"));
         }
@@ -229,7 +268,7 @@ impl<D> Table<D> {
             (Some(""), _) => {
                 Some("it belongs to the top level: is a '}' missing above?".to_owned())
             }
-            (Some(home), _) if self.block.is_empty() => Some(format!(
+            (Some(home), _) if self.block().is_empty() => Some(format!(
                 "it belongs into {home}: is a '{{' missing, or a '}}' too many, above?"
             )),
             (Some(home), _) => Some(format!("it belongs into {home}")),

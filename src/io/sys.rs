@@ -1112,6 +1112,30 @@ pub fn wait_for_end(child: i32) -> io::Result<Ended> {
     }
 }
 
+/// Tells the kernel that the pages of the program's code are not needed now. What is needed all the same comes back from the
+/// page cache, 64 kB at a time.
+pub fn forget_code() {
+    // The linker's: where the program begins, and where its code ends. What lies between is never written to.
+    unsafe extern "C" {
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    // SAFETY: there is nothing to get wrong.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let Some(page) = usize::try_from(page).ok().filter(|page| *page > 0) else {
+        return;
+    };
+    let start = (&raw const __executable_start)
+        .addr()
+        .next_multiple_of(page);
+    let end = (&raw const etext).addr() / page * page;
+    let from = (&raw const __executable_start).with_addr(start);
+    let len = end.saturating_sub(start);
+    // SAFETY: the range is whole pages of the file that this program is, mapped to be read only. Without their copy in our
+    // page table the same bytes are read from the file.
+    let _ = unsafe { libc::madvise(from.cast_mut().cast(), len, libc::MADV_DONTNEED) };
+}
+
 /// Names this process as `ps` and `pidof` show it; 15 bytes at most.
 pub fn name_process(name: &CStr) {
     // SAFETY: the string ends with a NUL.

@@ -8,6 +8,7 @@ use crate::config::{self, Level, Loaded, OneLine};
 use crate::error::{Chain, Exit};
 
 use super::control::{Form, Part};
+use super::memory;
 use super::options::Options;
 
 /// Who reads, and therefore how loudly what is wrong is told.
@@ -46,6 +47,7 @@ pub fn load(options: &Options, reader: Reader) -> Result<Loaded, Exit> {
             log::info!("{line}");
         }
     }
+    memory::give_back_later();
     Ok(loaded)
 }
 

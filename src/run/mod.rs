@@ -32,6 +32,7 @@ pub mod logger;
 pub mod lookup;
 pub mod mailbox;
 pub mod mailer;
+pub mod memory;
 pub mod options;
 pub mod pidfile;
 pub mod reactor;

@@ -111,6 +111,8 @@ fn together(request: &Request, mut parts: Vec<Part>) -> Part {
         let why = format!("nothing is called {}: {what}", request.object);
         return Part::error(request.form, &why);
     }
+    // Virtual routers come first, as they are stopped last.
+    parts.reverse();
     // An error goes before changes, and changes before nothing.
     let rank = |part: &Part| match part.exit {
         Part::ERROR => 2,
@@ -123,15 +125,26 @@ fn together(request: &Request, mut parts: Vec<Part>) -> Part {
         .map_or(Part::OK, |part| part.exit);
     let between = match request.form {
         Form::Json if request.verb.is_json() => ",",
+        Form::Text { .. } if request.verb == Verb::Status => "\n",
         _ => "",
     };
     let bodies = parts
         .iter()
         .map(|part| part.body.as_str())
         .filter(|body| !body.is_empty());
-    Part {
-        exit,
-        body: bodies.collect::<Vec<_>>().join(between),
+    let body = bodies.collect::<Vec<_>>().join(between);
+    let is_idle = body.is_empty() && exit == Part::OK;
+    match (request.form, request.verb) {
+        (Form::Text { .. }, Verb::Plan) if is_idle => {
+            Part::said(exit, request.form, "", "a reload would change nothing")
+        }
+        (Form::Text { .. }, Verb::Reload) if is_idle => {
+            Part::said(exit, request.form, "", "reloaded: nothing has changed")
+        }
+        (Form::Text { .. }, Verb::Status) if is_idle => {
+            Part::said(exit, request.form, "", "nothing is configured")
+        }
+        _ => Part { exit, body },
     }
 }
 
@@ -150,8 +163,8 @@ mod tests {
 
     #[test]
     fn members_of_several_processes_make_one_object() {
-        let both = vec![part(0, "\"a\":1"), part(0, "\"b\":2")];
-        assert_eq!(ask("status", both), part(0, "\"a\":1,\"b\":2"));
+        let both = vec![part(0, "\"b\":1"), part(0, "\"a\":2")];
+        assert_eq!(ask("status", both), part(0, "\"a\":2,\"b\":1"));
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl Instance {
     pub(super) fn succeed(&mut self, backup: Backup, now: Instant, out: &mut Vec<Action>) -> Phase {
         match self.take_over(self.reason(backup, now), now, out) {
             Phase::Master(mut master) if backup.reason.is_some() && self.config.vmac.is_some() => {
-                master.announce.succeed(&self.config.announcing, now);
+                master.announce.succeed(now);
                 Phase::Master(master)
             }
             phase => phase,
