@@ -69,6 +69,7 @@ const DOORS: &[&str] = &[
     "check/proto/mod.rs",
     "config/keys.rs",
     "console/mod.rs",
+    "run/command/mod.rs",
     "run/mod.rs",
     "run/supervise.rs",
     "run/vrrp/mod.rs",

@@ -18,5 +18,6 @@ pub mod probe;
 pub mod processes;
 pub mod route;
 pub mod rule;
+pub mod sniffer;
 pub mod sys;
 pub mod sysctl;

@@ -574,25 +574,64 @@ pub(super) fn keep_routes_of(socket: BorrowedFd<'_>, protocol: u8) -> io::Result
     // Offsets in struct nlmsghdr, and in struct rtmsg behind its 16 bytes.
     const KIND: u32 = 4;
     const PROTOCOL: u32 = 16 + 5;
-    const LOAD_HALF: u32 = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
-    const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
-    const JUMP_IF: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-    const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
-    let step = |code: u32, jt, jf, k| libc::sock_filter {
+    attach_filter(
+        socket,
+        &mut [
+            step(LOAD_HALF, 0, 0, KIND),
+            step(JUMP_IF, 1, 0, kind(libc::RTM_NEWROUTE)),
+            step(JUMP_IF, 0, 2, kind(libc::RTM_DELROUTE)),
+            step(LOAD_BYTE, 0, 0, PROTOCOL),
+            step(JUMP_IF, 0, 1, protocol.into()),
+            step(RETURN, 0, 0, u32::MAX),
+            step(RETURN, 0, 0, 0),
+        ],
+    )
+}
+
+/// Lets only adverts through to a packet socket that sees packets from their IP header on: protocol 112, or over IPv4 with an
+/// authentication header (51) before it.
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub(super) fn keep_adverts(socket: BorrowedFd<'_>) -> io::Result<()> {
+    const VRRP: u32 = 112;
+    const AH: u32 = 51;
+    attach_filter(
+        socket,
+        &mut [
+            step(LOAD_BYTE, 0, 0, 0),
+            step(SHIFT_RIGHT, 0, 0, 4),
+            step(JUMP_IF, 0, 2, 6),
+            // The next header of IPv6.
+            step(LOAD_BYTE, 0, 0, 6),
+            step(JUMP_IF, 4, 5, VRRP),
+            step(JUMP_IF, 0, 4, 4),
+            // The protocol of IPv4.
+            step(LOAD_BYTE, 0, 0, 9),
+            step(JUMP_IF, 1, 0, VRRP),
+            step(JUMP_IF, 0, 1, AH),
+            step(RETURN, 0, 0, u32::MAX),
+            step(RETURN, 0, 0, 0),
+        ],
+    )
+}
+
+const LOAD_HALF: u32 = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
+const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
+const SHIFT_RIGHT: u32 = libc::BPF_ALU | libc::BPF_RSH | libc::BPF_K;
+const JUMP_IF: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+
+const fn step(code: u32, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+    libc::sock_filter {
         code: code as u16,
         jt,
         jf,
         k,
-    };
-    let mut program = [
-        step(LOAD_HALF, 0, 0, KIND),
-        step(JUMP_IF, 1, 0, kind(libc::RTM_NEWROUTE)),
-        step(JUMP_IF, 0, 2, kind(libc::RTM_DELROUTE)),
-        step(LOAD_BYTE, 0, 0, PROTOCOL),
-        step(JUMP_IF, 0, 1, protocol.into()),
-        step(RETURN, 0, 0, u32::MAX),
-        step(RETURN, 0, 0, 0),
-    ];
+    }
+}
+
+fn attach_filter(socket: BorrowedFd<'_>, program: &mut [libc::sock_filter]) -> io::Result<()> {
     let filter = libc::sock_fprog {
         len: program.len() as libc::c_ushort,
         filter: program.as_mut_ptr(),

@@ -42,8 +42,9 @@ pub use transition::{Transition, Why};
 use core::net::IpAddr;
 
 use crate::model::{self, Model, Peering};
-use crate::name::{Family, IfName, Ifindex, Vrid};
+use crate::name::{Family, IfName, Ifindex, Version, Vrid};
 use crate::time::Instant;
+use crate::wire::ah::Key;
 use instance::{Input, Membership, Order};
 use link::Link;
 use observe::{World, needs, observe};
@@ -409,6 +410,18 @@ impl Engine {
         self.unknown_vrids = 0;
         self.instances.iter_mut().for_each(Instance::clear_stats);
     }
+}
+
+/// Why a virtual router of this configuration would not listen to a datagram; `None` if it would.
+#[must_use]
+pub fn rejection(config: &model::Instance, datagram: &Datagram<'_>) -> Option<Rejection> {
+    let key = match (config.auth, config.version, config.family) {
+        (model::Auth::Ah(password), Version::V2, Family::V4) => Some(Key::new(password)),
+        _ => None,
+    };
+    let checked = receive::check_authentication(key.as_ref(), 0, true, datagram)
+        .and_then(|_| receive::check(config, datagram));
+    checked.err()
 }
 
 fn is_meant(instance: &Instance, datagram: &Datagram<'_>) -> bool {

@@ -1,5 +1,6 @@
 //! Virtual routers, sync groups and trackers as an operator sees them.
 
+pub mod advert;
 pub mod events;
 pub mod explain;
 pub mod machine;

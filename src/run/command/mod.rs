@@ -2,6 +2,8 @@
 
 mod ask;
 mod explain;
+#[cfg(feature = "vrrp")]
+mod listen;
 mod plan;
 mod reload;
 mod status;
@@ -12,6 +14,8 @@ use super::options::Options;
 use crate::error::Exit;
 
 pub use explain::Explain;
+#[cfg(feature = "vrrp")]
+pub use listen::Listen;
 pub use plan::Plan;
 pub use reload::Reload;
 pub use status::Status;
@@ -24,6 +28,9 @@ pub enum Command {
     Status(Status),
     /// Why something is so.
     Explain(Explain),
+    /// Adverts as they pass.
+    #[cfg(feature = "vrrp")]
+    Listen(Listen),
     /// What a reload would change.
     Plan(Plan),
     /// Read the configuration anew.
@@ -36,6 +43,8 @@ pub fn run(options: &Options) -> Exit {
     match &options.command {
         Some(Command::Status(status)) => status.run(options),
         Some(Command::Explain(explain)) => explain.run(options),
+        #[cfg(feature = "vrrp")]
+        Some(Command::Listen(listen)) => listen.run(options),
         Some(Command::Plan(plan)) => plan.run(options),
         Some(Command::Reload(reload)) => reload.run(options),
         None => Exit::Ok,
