@@ -925,6 +925,8 @@ pub struct Program<'a> {
     pub user: Option<(u32, u32)>,
     /// Apart from us: its own process group, and standard streams that lead nowhere.
     pub apart: bool,
+    /// Its standard input; ours, or nothing where it is apart.
+    pub input: Option<BorrowedFd<'a>>,
 }
 
 /// Exit status of a child that could not become the program, as of a shell: not found.
@@ -994,6 +996,9 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
         if program.apart {
             libc::setpgid(0, 0);
             silence();
+        }
+        if let Some(input) = program.input {
+            libc::dup2(input.as_raw_fd(), 0);
         }
         if let Some((uid, gid)) = program.user {
             let refused = libc::setgid(gid) != 0
