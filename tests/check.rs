@@ -27,6 +27,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "check/random.rs"]
+mod random;
+
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;

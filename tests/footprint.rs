@@ -7,46 +7,18 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
-#![allow(unsafe_code, reason = "a global allocator is unsafe by its trait")]
 
+#[path = "counting.rs"]
+mod counting;
 mod made;
 
 use core::net::IpAddr;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::alloc::{GlobalAlloc, Layout, System};
 
 use keepalite::time::Instant;
 use keepalite::vrrp::{Action, Datagram, Engine, Event, Interface, State};
 use keepalite::wire::Checksum;
 use keepalite::wire::ah::{self, AhRepr};
 use keepalite::wire::ip::{self, Ipv4Repr};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is handed to the system's allocator as it came; counting touches no memory of it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: the caller keeps to the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: `memory` came from `System.alloc` with this layout.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: `memory` came from `System.alloc` with this layout.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// Three routers beside each other on one host: one stays master, one stays backup, one too with authentication.
 #[test]
@@ -94,7 +66,7 @@ fn a_minute_of_the_steady_state_allocates_nothing() {
     let mut before = 0;
     for tenth in 0..700_u64 {
         if tenth == 100 {
-            (sent, before) = (0, ALLOCATIONS.load(Relaxed));
+            (sent, before) = (0, counting::allocations());
         }
         let now = Instant(tenth * 100_000);
         if tenth % 10 == 0 {
@@ -130,7 +102,7 @@ fn a_minute_of_the_steady_state_allocates_nothing() {
             }
         }
     }
-    let allocations = ALLOCATIONS.load(Relaxed) - before;
+    let allocations = counting::allocations() - before;
     let states: Vec<State> = engine
         .iter()
         .map(|(_, instance)| instance.state())

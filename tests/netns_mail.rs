@@ -359,3 +359,51 @@ fn a_server_that_misbehaves_at_any_step_costs_a_mail_and_neither_an_advert_nor_t
         assert!(!said.contains("woke up"), "{said}");
     });
 }
+
+#[test]
+fn mails_about_servers_and_quorums_have_the_subjects_of_keepalived() {
+    with_namespaces(|| {
+        let lab = alone();
+        let one = lab.host("one");
+        let mails = serve(one, Vec::new());
+        let text = "global_defs {\n router_id R1\n notification_email {\n one@example.com\n two@example.com\n }\n \
+            smtp_server 127.0.0.1 2525\n}\n\
+            virtual_server 10.0.0.100 80 {\n protocol TCP\n lvs_sched rr\n lvs_method NAT\n delay_loop 1\n warmup 0\n \
+            retry 0\n smtp_alert\n real_server 10.0.0.1 8080 {\n TCP_CHECK {\n connect_timeout 1\n }\n }\n}\n";
+        // The host's kernel may lack IPVS: checks and mails go on without.
+        let daemon = one.daemon(Program::Keepalite, text);
+        let next = || {
+            let mail = next(&mails, &daemon);
+            (subject(&mail), mail.concat())
+        };
+        let (pool, server) = ("[10.0.0.100]:tcp:80", "[10.0.0.1]:tcp:8080");
+        let expect = |subject: String, text: &str| {
+            let (found, whole) = next();
+            assert_eq!(found, subject);
+            assert!(whole.contains(text), "{whole}");
+        };
+        expect(
+            format!("[R1] Virtualserver {pool} - UP"),
+            "=> Starting with quorum up 1+0=1 <= 1 <=",
+        );
+        expect(
+            format!("[R1] Virtualserver {pool} - DOWN"),
+            "=> Lost quorum 1-0=1 > 0 <=",
+        );
+        let of_server =
+            |state| format!("[R1] Realserver {server} of virtual server {pool} - {state}");
+        expect(
+            of_server("DOWN"),
+            "=> TCP_CHECK failed on service <=\r\nconnection refused",
+        );
+        let _server = one
+            .namespace
+            .enter(|| TcpListener::bind("10.0.0.1:8080"))
+            .unwrap();
+        expect(
+            format!("[R1] Virtualserver {pool} - UP"),
+            "=> Gained quorum 1+0=1 <= 1 <=",
+        );
+        expect(of_server("UP"), "=> TCP_CHECK succeeded on service <=");
+    });
+}

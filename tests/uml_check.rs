@@ -5,6 +5,7 @@
 mod uml;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -50,7 +51,8 @@ impl Director {
 
     fn stop(mut self) {
         self.signal("TERM");
-        assert!(self.process.wait().expect("it ends").success());
+        let status = self.process.wait().expect("it ends");
+        assert!(status.success(), "{status}");
     }
 }
 
@@ -78,9 +80,13 @@ fn table() -> Vec<String> {
 
 /// Waits until the table is as it should be.
 fn becomes(expected: &[&str]) {
+    within(SOON, expected);
+}
+
+fn within(limit: Duration, expected: &[&str]) {
     let mut expected = expected.to_vec();
     expected.sort_unstable();
-    until("the table", || {
+    until("the table", limit, || {
         let table = table();
         (table == expected)
             .then_some(())
@@ -88,8 +94,8 @@ fn becomes(expected: &[&str]) {
     });
 }
 
-fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let end = Instant::now() + SOON;
+fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let end = Instant::now() + limit;
     loop {
         match look() {
             Ok(found) => return found,
@@ -206,17 +212,19 @@ fn without_release_the_table_stays_and_the_next_start_goes_on_with_it() {
         let one = unchecked("real_server 10.0.1.1 80 {\n}\n");
         let service = "-A -t 10.0.0.100:80 -s wlc";
         let first = "-a -t 10.0.0.100:80 -r 10.0.1.1:80 -g -w 1";
-        for options in [&["-I"][..], &["--single"]] {
-            let director = Director::start(&one, options);
-            becomes(&[service, first]);
-            director.stop();
-            let left = if options == ["-I"] {
-                &[service, first][..]
-            } else {
-                &[]
-            };
-            becomes(left);
-        }
+        let director = Director::start(&one, &["--single"]);
+        becomes(&[service, first]);
+        director.stop();
+        becomes(&[]);
+        let director = Director::start(&one, &["-I"]);
+        becomes(&[service, first]);
+        director.stop();
+        becomes(&[service, first]);
+        let two = unchecked("real_server 10.0.1.2 80 {\n}\n");
+        let director = Director::start(&two, &[]);
+        becomes(&[service, "-a -t 10.0.0.100:80 -r 10.0.1.2:80 -g -w 1"]);
+        director.stop();
+        becomes(&[]);
     });
 }
 
@@ -245,4 +253,207 @@ fn a_kernel_without_ipvs_is_told_and_does_not_stop_anything() {
         ]);
         director.stop();
     });
+}
+
+#[test]
+fn a_group_becomes_a_virtual_server_for_each_address_and_mark() {
+    uml::inside(|| {
+        let director = Director::start(
+            "
+virtual_server_group web {
+    10.0.0.100-102 80
+    10.0.4.0/31 8080
+    2001:db8::10-11 80
+    fwmark 7 inet
+    fwmark 7 inet6
+}
+virtual_server group web {
+    lvs_sched rr
+    lvs_method TUN
+    protocol TCP
+    real_server 10.0.1.1 80 {
+    }
+}
+virtual_server fwmark 9 {
+    ip_family inet6
+    lvs_sched wrr
+    lvs_method DR
+    real_server 2001:db8::1 443 {
+    }
+}
+",
+            &[],
+        );
+        let mut expected = Vec::new();
+        let services = [
+            ("-t 10.0.0.100:80", 80),
+            ("-t 10.0.0.101:80", 80),
+            ("-t 10.0.0.102:80", 80),
+            ("-t 10.0.4.0:8080", 8080),
+            ("-t 10.0.4.1:8080", 8080),
+            ("-t [2001:db8::10]:80", 80),
+            ("-t [2001:db8::11]:80", 80),
+            ("-f 7", 0),
+            ("-f 7 -6", 0),
+        ];
+        for (service, port) in services {
+            expected.push(format!("-A {service} -s rr"));
+            expected.push(format!(
+                "-a {service} -r 10.0.1.1:{port} -i -w 1 --tun-type ipip"
+            ));
+        }
+        expected.push("-A -f 9 -6 -s wrr".to_owned());
+        expected.push("-a -f 9 -6 -r [2001:db8::1]:0 -g -w 1".to_owned());
+        let expected: Vec<_> = expected.iter().map(String::as_str).collect();
+        becomes(&expected);
+        director.stop();
+        becomes(&[]);
+    });
+}
+
+#[test]
+fn flush_and_timeouts_are_done_at_the_start_and_flush_at_the_stop() {
+    uml::inside(|| {
+        ipvsadm("-A -u 10.0.0.200:53 -s rr");
+        let globals = "global_defs {\nlvs_flush\nlvs_flush_on_stop\nlvs_timeouts tcp 1000 tcpfin 50 udp 70\n}\n";
+        let servers = unchecked("real_server 10.0.1.1 80 {\n}\n");
+        let director = Director::start(&format!("{globals}{servers}"), &[]);
+        let service = "-A -t 10.0.0.100:80 -s wlc";
+        let first = "-a -t 10.0.0.100:80 -r 10.0.1.1:80 -g -w 1";
+        becomes(&[service, first]);
+        let output = Command::new("ipvsadm")
+            .args(["-l", "--timeout"])
+            .output()
+            .expect("ipvsadm");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("1000 50 70"), "{said}");
+        ipvsadm("-A -u 10.0.0.200:53 -s rr");
+        director.stop();
+        becomes(&[]);
+    });
+}
+
+#[test]
+fn what_somebody_changes_behind_us_is_put_right_within_half_a_minute() {
+    uml::inside(|| {
+        let one = unchecked("real_server 10.0.1.1 80 {\n}\n");
+        let both = one.clone() + &one.replace("10.0.0.100", "10.0.0.101");
+        let director = Director::start(&both, &[]);
+        let all = [
+            "-A -t 10.0.0.100:80 -s wlc",
+            "-A -t 10.0.0.101:80 -s wlc",
+            "-a -t 10.0.0.100:80 -r 10.0.1.1:80 -g -w 1",
+            "-a -t 10.0.0.101:80 -r 10.0.1.1:80 -g -w 1",
+        ];
+        becomes(&all);
+        ipvsadm("-D -t 10.0.0.101:80");
+        ipvsadm("-E -t 10.0.0.100:80 -s rr");
+        ipvsadm("-e -t 10.0.0.100:80 -r 10.0.1.1:80 -g -w 9");
+        ipvsadm("-a -t 10.0.0.100:80 -r 10.0.1.9:80 -g -w 9");
+        within(Duration::from_secs(35), &all);
+        director.stop();
+    });
+}
+
+#[test]
+fn scripts_and_fifo_hear_what_keepalived_tells_them() {
+    uml::inside(|| {
+        addresses(&["10.0.1.1/32", "10.0.1.2/32"]);
+        let server = TcpListener::bind("10.0.1.1:80").expect("a listener");
+        let made = Command::new("mkfifo").arg("/run/lines").status();
+        assert!(made.expect("mkfifo").success());
+        let mut lines = Lines::of("/run/lines");
+        let script = |name: &str| format!("{name} \"/bin/sh -c 'echo {name} >>/run/told'\"\n");
+        let director = Director::start(
+            &format!(
+                "
+global_defs {{
+    lvs_notify_fifo /run/lines
+}}
+virtual_server 10.0.0.100 80 {{
+    lvs_sched rr
+    lvs_method NAT
+    protocol TCP
+    delay_loop 1
+    warmup 0
+    retry 0
+    omega
+    {}{}
+    real_server 10.0.1.1 80 {{
+        {}{}
+        TCP_CHECK {{
+            connect_timeout 1
+        }}
+    }}
+}}
+virtual_server fwmark 7 {{
+    lvs_sched rr
+    lvs_method DR
+    real_server 10.0.1.2 80 {{
+    }}
+}}
+",
+                script("quorum_up"),
+                script("quorum_down"),
+                script("notify_up"),
+                script("notify_down")
+            ),
+            &[],
+        );
+        let (virtual_server, real) = ("[10.0.0.100]:tcp:80", "[10.0.1.1]:tcp:80");
+        assert_eq!(lines.next(), format!("VS {virtual_server} UP"));
+        assert_eq!(lines.next(), "VS FWM 7 UP");
+        drop(server);
+        assert_eq!(lines.next(), format!("RS {real} {virtual_server} DOWN"));
+        assert_eq!(lines.next(), format!("VS {virtual_server} DOWN"));
+        let _server = TcpListener::bind("10.0.1.1:80").expect("a listener");
+        assert_eq!(lines.next(), format!("RS {real} {virtual_server} UP"));
+        assert_eq!(lines.next(), format!("VS {virtual_server} UP"));
+        director.signal("USR1");
+        let report = until("the report", SOON, || {
+            let path = "/run/tmp/keepalived_check.data";
+            fs::read_to_string(path).map_err(|error| error.to_string())
+        });
+        assert!(
+            report.contains("VS VIP = 10.0.0.100, VPORT = 80"),
+            "{report}"
+        );
+        assert!(report.contains("connection refused"), "{report}");
+        director.stop();
+        // With omega also the end is told.
+        assert_eq!(lines.next(), format!("RS {real} {virtual_server} DOWN"));
+        assert_eq!(lines.next(), format!("VS {virtual_server} DOWN"));
+        let told = fs::read_to_string("/run/told").expect("told");
+        let count = |word| told.lines().filter(|line| *line == word).count();
+        assert_eq!(
+            ["quorum_up", "notify_down", "quorum_down", "notify_up"].map(count),
+            [2, 2, 2, 1],
+            "{told}"
+        );
+    });
+}
+
+/// The lines that come out of a FIFO.
+struct Lines(std::sync::mpsc::Receiver<String>);
+
+impl Lines {
+    fn of(path: &str) -> Self {
+        // For writing too, so that it does not end when a writer does.
+        let fifo = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .expect("a FIFO");
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(fifo).lines() {
+                let _ = tell.send(line.expect("text"));
+            }
+        });
+        Self(told)
+    }
+
+    fn next(&mut self) -> String {
+        self.0.recv_timeout(SOON).expect("a line")
+    }
 }

@@ -3,7 +3,6 @@
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use super::conversation::Outcome;
 use super::event::{Action, Cause, Event, Notice, PoolId, ProbeId, ServerId, Why};
@@ -13,6 +12,7 @@ use super::probe::{Change, Effect, Phase, Probe, file_effect};
 use super::schedule::{Schedule, spread};
 use crate::model::Weight;
 use crate::model::lvs::{Check, Entry, FlushOnStop, Group, Service};
+use crate::sorted::Map;
 use crate::time::Instant;
 use crate::track;
 
@@ -29,7 +29,7 @@ pub struct Engine {
     pub(super) schedule: Schedule,
     pub(super) groups: Vec<Group>,
     /// Addresses of this host and on how many interfaces, as far as they were told.
-    pub(super) here: BTreeMap<IpAddr, u32>,
+    pub(super) here: Map<IpAddr, u32>,
     /// The next probe that is made gets this name.
     pub(super) next: u32,
     pub(super) init_notifies: bool,
@@ -294,7 +294,7 @@ impl Engine {
     }
 
     fn address(&mut self, ip: IpAddr, here: bool, now: Instant, out: &mut Vec<Action>) {
-        let count = self.here.entry(ip).or_default();
+        let count = self.here.get_or_insert_with(ip, || 0);
         *count = if here {
             count.saturating_add(1)
         } else {

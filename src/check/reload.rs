@@ -1,7 +1,6 @@
 //! From a configuration to pools and probes, the first time and again: what did not change does not notice.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
 
 use super::engine::{Engine, find};
 use super::event::{Action, Notice, PoolId, ProbeId, ServerId, Why};
@@ -10,10 +9,11 @@ use super::probe::{Phase, Probe};
 use super::schedule::Schedule;
 use crate::model::FileTracker;
 use crate::model::lvs::{Check, Checker, Lvs, RealServer, Service, Target, VirtualServer};
+use crate::sorted::Map;
 use crate::time::Instant;
 
 /// Probes by where they connect to, so that an equal one is found among thousands.
-type Index = BTreeMap<(IpAddr, u16), Vec<usize>>;
+type Index = Map<(IpAddr, u16), Vec<usize>>;
 
 impl Engine {
     /// Nothing is checked yet: that begins with [`Event::Start`](super::Event::Start).
@@ -24,7 +24,7 @@ impl Engine {
             probes: Vec::new(),
             schedule: Schedule::default(),
             groups: lvs.groups,
-            here: BTreeMap::new(),
+            here: Map::new(),
             next: 0,
             init_notifies: lvs.init_notifies,
             flush_on_stop: lvs.flush_on_stop,
@@ -174,8 +174,7 @@ impl Builder {
         let mut old_index = Index::new();
         for (at, probe) in old.iter().enumerate() {
             old_index
-                .entry(place(probe.checker()))
-                .or_default()
+                .get_or_insert_with(place(probe.checker()), Vec::new)
                 .push(at);
         }
         Self {
@@ -190,7 +189,7 @@ impl Builder {
 
     /// The probe for a check: one that is made already, one from before, or a new one.
     fn probe(&mut self, checker: Checker, server: ServerId) -> ProbeId {
-        let near = self.index.entry(place(&checker)).or_default();
+        let near = self.index.get_or_insert_with(place(&checker), Vec::new);
         for at in near.iter() {
             if let Some(made) = self
                 .probes
@@ -265,10 +264,10 @@ fn resolve(mut checker: Checker, files: &[FileTracker]) -> Checker {
 
 /// Which of the services of its group each is, as keepalived numbers them.
 fn ordinals(servers: &[VirtualServer]) -> Vec<u16> {
-    let mut counts: BTreeMap<String, u16> = BTreeMap::new();
+    let mut counts: Map<String, u16> = Map::new();
     let ordinal = |server: &'_ VirtualServer| match &server.service {
         Service::Group(name) => {
-            let count = counts.entry(name.clone()).or_default();
+            let count = counts.get_or_insert_with(name.clone(), || 0);
             *count = count.saturating_add(1);
             *count - 1
         }

@@ -20,6 +20,9 @@ use crate::name::Family;
 
 const MOST: i64 = i32::MAX as i64;
 
+/// Addresses of one line of a group.
+const LONGEST: u128 = 65_536;
+
 /// Schedulers of the kernel.
 const SCHEDULERS: [(&str, &str); 14] = [
     ("rr", "rr"),
@@ -541,6 +544,11 @@ fn range(a: &mut Args<'_, '_, '_>, word: Word<'_>) -> Option<(IpAddr, IpAddr)> {
             a.error(word, "the range ends before it begins");
             None
         }
+        Some((low, high)) if count(low, high) > LONGEST => {
+            a.error(word, format!("more than {LONGEST} addresses"))
+                .hint("each is a virtual server of the kernel's; mark their packets with nft instead, and use 'fwmark N'");
+            None
+        }
         None => {
             a.error(
                 word,
@@ -549,6 +557,17 @@ fn range(a: &mut Args<'_, '_, '_>, word: Word<'_>) -> Option<(IpAddr, IpAddr)> {
             None
         }
         range => range,
+    }
+}
+
+/// How many addresses there are from the first to the last, both of one family.
+const fn count(first: IpAddr, last: IpAddr) -> u128 {
+    match (first, last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => (last.to_bits() - first.to_bits()) as u128 + 1,
+        (IpAddr::V6(first), IpAddr::V6(last)) => {
+            (last.to_bits() - first.to_bits()).saturating_add(1)
+        }
+        _ => 0,
     }
 }
 

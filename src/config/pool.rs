@@ -31,7 +31,11 @@ pub(super) fn servers(
         let Some(server) = server(draft, groups, log_all, diags) else {
             continue;
         };
-        if seen.insert(format!("{:?} {:?}", server.service, server.protocol)) {
+        let family = server.family;
+        if seen.insert(format!(
+            "{:?} {:?} {family:?}",
+            server.service, server.protocol
+        )) {
             servers.push(server);
         } else {
             diags
@@ -66,7 +70,8 @@ fn server(
         }
         _ => None,
     };
-    let protocol = protocol(&draft, &service, at, diags);
+    let marked = !has_address(&service, group);
+    let protocol = protocol(&draft, marked, at, diags);
     let scheduler = draft.scheduler.unwrap_or_else(|| {
         diags
             .warn(at, "the virtual server has no lvs_sched")
@@ -112,7 +117,16 @@ fn server(
             host: host.as_deref(),
             log_all,
         };
-        real.push(outer.real(server, diags));
+        let at = server.at;
+        let server = outer.real(server, diags);
+        let is_same = |other: &RealServer| (other.ip, other.port) == (server.ip, server.port);
+        if real.iter().any(is_same) {
+            diags
+                .error(at, "this real server is defined twice")
+                .hint("the first one counts");
+            continue;
+        }
+        real.push(server);
     }
     if real.is_empty() {
         diags
@@ -121,12 +135,13 @@ fn server(
         return None;
     }
     let (quorum, hysteresis) = quorum(&draft, &real, diags);
-    let sorry = draft.sorry.map(|(ip, port)| Sorry {
-        ip,
-        port,
-        inhibit: draft.sorry_inhibit,
-        forwarding: draft.sorry_forwarding.unwrap_or(forwarding),
-    });
+    let sorry = sorry(&draft, family, forwarding, diags);
+    let ha_suspend = draft.ha_suspend && !marked;
+    if draft.ha_suspend && !ha_suspend {
+        diags
+            .warn(at, "ha_suspend needs an address that comes and goes")
+            .hint("ignored: a firewall mark has none");
+    }
     Some(VirtualServer {
         service,
         protocol,
@@ -143,26 +158,22 @@ fn server(
         quorum_down: draft.quorum_down,
         alpha: pace.alpha.unwrap_or(false),
         omega: draft.omega,
-        ha_suspend: draft.ha_suspend,
+        ha_suspend,
         mail: draft.mail,
         virtual_host: host,
     })
 }
 
-fn protocol(
-    draft: &VirtualDraft,
-    service: &Service,
-    at: Span,
-    diags: &mut Diags,
-) -> Option<Protocol> {
-    match (service, draft.protocol) {
-        (Service::Mark(_), Some(given)) => {
+/// `marked` is what has no addresses, but marks alone.
+fn protocol(draft: &VirtualDraft, marked: bool, at: Span, diags: &mut Diags) -> Option<Protocol> {
+    match (marked, draft.protocol) {
+        (true, Some(given)) => {
             diags.warn(given.at, "a firewall mark says it all: protocol is ignored");
             None
         }
-        (Service::Mark(_), None) => None,
-        (_, Some(given)) => Some(given.value),
-        (_, None) => {
+        (true, None) => None,
+        (false, Some(given)) => Some(given.value),
+        (false, None) => {
             diags
                 .error(at, "the virtual server has no protocol")
                 .hint("UDP is used, as keepalived does; add 'protocol TCP'");
@@ -214,6 +225,51 @@ fn persistence(
         granularity: draft.granularity,
         sip: draft.sip,
     })
+}
+
+/// The sorry server, if it can stand in.
+fn sorry(
+    draft: &VirtualDraft,
+    family: Option<Family>,
+    forwarding: Forwarding,
+    diags: &mut Diags,
+) -> Option<Sorry> {
+    let Some((ip, port)) = draft.sorry else {
+        if draft.sorry_inhibit || draft.sorry_forwarding.is_some() {
+            diags.warn(
+                draft.at,
+                "the virtual server says how to use a sorry_server, but has none",
+            );
+        }
+        return None;
+    };
+    let forwarding = draft.sorry_forwarding.unwrap_or(forwarding);
+    let tunnel = matches!(forwarding, Forwarding::Tunnel(..));
+    if family.is_some_and(|f| f != Family::of(ip)) && !tunnel {
+        diags
+            .error(
+                draft.at,
+                format!("the sorry_server {ip} is of another family than its virtual server"),
+            )
+            .hint("left out; only a tunnel changes the family");
+        return None;
+    }
+    Some(Sorry {
+        ip,
+        port,
+        inhibit: draft.sorry_inhibit,
+        forwarding,
+    })
+}
+
+/// Whether there is an address that packets to it have.
+fn has_address(service: &Service, group: Option<&Group>) -> bool {
+    let is = |entry: &Entry| matches!(entry, Entry::Addresses { .. });
+    match service {
+        Service::Address(..) => true,
+        Service::Mark(_) => false,
+        Service::Group(_) => group.is_some_and(|group| group.entries.iter().any(is)),
+    }
 }
 
 /// A quorum that all servers together do not reach would never be gained.

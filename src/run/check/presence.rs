@@ -2,7 +2,6 @@
 
 use core::net::IpAddr;
 use core::task::{Context, Poll};
-use std::collections::BTreeSet;
 use std::io;
 
 use crate::error::Chain;
@@ -12,12 +11,13 @@ use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::Netlink;
 use crate::name::Ifindex;
 use crate::run::reactor::Source;
+use crate::sorted::Set;
 
 /// The addresses of this host, and their coming and going.
 pub struct Presence {
     monitor: Source<Monitor>,
     /// By interface, since a link-local address may be on several.
-    here: BTreeSet<(Ifindex, IpAddr)>,
+    here: Set<(Ifindex, IpAddr)>,
     changes: Vec<Change>,
 }
 
@@ -34,7 +34,7 @@ impl Presence {
         let monitor = Monitor::open()?;
         let mut presence = Self {
             monitor: Source::new(monitor),
-            here: BTreeSet::new(),
+            here: Set::new(),
             changes: Vec::new(),
         };
         presence.look(out)?;
@@ -79,7 +79,7 @@ impl Presence {
 
     fn look(&mut self, out: &mut Vec<Move>) -> Result<(), NetError> {
         let found = address::list(&mut Netlink::route()?)?;
-        let found: BTreeSet<_> = found.into_iter().map(|a| (a.ifindex, a.ip)).collect();
+        let found: Set<_> = found.into_iter().map(|a| (a.ifindex, a.ip)).collect();
         let gone: Vec<_> = self.here.difference(&found).copied().collect();
         gone.into_iter().for_each(|gone| self.go(gone, out));
         found.into_iter().for_each(|there| self.come(there, out));

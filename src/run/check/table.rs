@@ -1,7 +1,7 @@
 //! The kernel's IPVS table, kept to what the pools say.
 //!
-//! What changes is the difference between what is desired and what is known to be there. At the start, at a reload and once
-//! a minute the whole table is read, so that it is also put right what somebody else has changed; in between what we did
+//! What changes is the difference between what is desired and what is known to be there. At the start, at a reload and every
+//! half minute the whole table is read, so that it is also put right what somebody else has changed; in between what we did
 //! ourselves is what is known.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -18,7 +18,7 @@ use crate::name::Family;
 use crate::time::Instant;
 
 /// Between two looks at the whole table.
-const AUDIT: Duration = Duration::from_secs(60);
+const AUDIT: Duration = Duration::from_secs(30);
 
 /// Until a kernel without IPVS is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
