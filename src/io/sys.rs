@@ -834,12 +834,16 @@ pub struct Calendar {
     pub second: u8,
 }
 
+#[allow(
+    clippy::useless_conversion,
+    reason = "time_t has 32 bits on some targets"
+)]
 impl Calendar {
     /// So many seconds after 1970 began.
     #[must_use]
     pub fn at(seconds: i64, universal: bool) -> Self {
         let mut broken = core::mem::MaybeUninit::<libc::tm>::zeroed();
-        let seconds = libc::time_t::try_from(seconds).unwrap_or_default();
+        let seconds = seconds.try_into().unwrap_or_default();
         // SAFETY: as in `local_time`.
         let t = unsafe {
             if universal {
@@ -882,7 +886,7 @@ impl Calendar {
                 libc::mktime(&raw mut t)
             }
         };
-        (seconds != -1).then_some(seconds)
+        (seconds != -1).then_some(seconds.into())
     }
 }
 
