@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal};
 use rustix::thread::UnshareFlags;
 
 use crate::name::{IfName, Ifindex};
-use crate::time::Instant;
+use crate::time::{Instant, micros};
 
 /// Turns the negative answer of a system call into the error that `errno` holds.
 fn check<T: PartialOrd + Default>(answer: T) -> io::Result<T> {
@@ -628,7 +628,7 @@ pub(super) fn keep_routes_of(socket: BorrowedFd<'_>, protocol: u8) -> io::Result
 /// # Errors
 /// Those of `poll`, less `EINTR`.
 pub fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<bool> {
-    let ms = at_most.as_micros().div_ceil(1000);
+    let ms = micros(at_most).div_ceil(1000);
     let mut entry = libc::pollfd {
         fd: fd.as_raw_fd(),
         events: libc::POLLIN,

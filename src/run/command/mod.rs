@@ -5,6 +5,11 @@ mod explain;
 mod plan;
 mod reload;
 mod status;
+#[cfg(feature = "uci")]
+mod uci;
+#[cfg(not(feature = "uci"))]
+#[path = "no_uci.rs"]
+mod uci;
 
 use argh::{ArgsInfo, FromArgs};
 
@@ -15,6 +20,7 @@ pub use explain::Explain;
 pub use plan::Plan;
 pub use reload::Reload;
 pub use status::Status;
+pub use uci::Uci;
 
 /// What the first word after the options asks for.
 #[derive(ArgsInfo, Clone, Debug, FromArgs, PartialEq, Eq)]
@@ -28,6 +34,8 @@ pub enum Command {
     Plan(Plan),
     /// Read the configuration anew.
     Reload(Reload),
+    /// What a configuration of OpenWrt means.
+    Uci(Uci),
 }
 
 /// Carries out the command that is among the options.
@@ -38,6 +46,7 @@ pub fn run(options: &Options) -> Exit {
         Some(Command::Explain(explain)) => explain.run(options),
         Some(Command::Plan(plan)) => plan.run(options),
         Some(Command::Reload(reload)) => reload.run(options),
+        Some(Command::Uci(uci)) => uci.run(),
         None => Exit::Ok,
     }
 }
