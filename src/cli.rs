@@ -188,6 +188,7 @@ fn version() -> String {
     let features = [
         ("vrrp", cfg!(feature = "vrrp")),
         ("lvs", cfg!(feature = "lvs")),
+        ("uci", cfg!(feature = "uci")),
     ];
     let mut text = format!("keepalite v{}\n\nFeatures:", env!("CARGO_PKG_VERSION"));
     for (name, present) in features {

@@ -33,10 +33,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         "run",
         &[
             "check", "config", "console", "error", "io", "model", "name", "sorted", "time",
-            "track", "vrrp", "wire",
+            "track", "uci", "vrrp", "wire",
         ],
     ),
-    ("cli", &["argv", "config", "error", "name", "run", "uci"]),
+    ("cli", &["argv", "config", "error", "name", "run"]),
 ];
 
 /// What an engine must not know: sockets, clocks, the kernel, files, threads.
@@ -71,6 +71,7 @@ const DOORS: &[&str] = &[
     "console/mod.rs",
     "run/command/mod.rs",
     "run/mod.rs",
+    "run/command/mod.rs",
     "run/supervise.rs",
     "run/vrrp/mod.rs",
     "io/mod.rs",

@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal};
 use rustix::thread::UnshareFlags;
 
 use crate::name::{IfName, Ifindex};
-use crate::time::Instant;
+use crate::time::{Instant, micros};
 
 /// Turns the negative answer of a system call into the error that `errno` holds.
 fn check<T: PartialOrd + Default>(answer: T) -> io::Result<T> {
@@ -257,6 +257,16 @@ pub fn lock_memory(locked: bool) -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// Gives memory that was freed back to the kernel: after a configuration was read, which takes several times what is kept of
+/// it. The allocator of musl does so by itself.
+pub fn return_memory() {
+    // SAFETY: no pointers; it is glibc's own, and touches only what nobody uses.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 // Sockets
@@ -657,7 +667,7 @@ fn attach_filter(socket: BorrowedFd<'_>, program: &mut [libc::sock_filter]) -> i
 /// # Errors
 /// Those of `poll`, less `EINTR`.
 pub fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<bool> {
-    let ms = at_most.as_micros().div_ceil(1000);
+    let ms = micros(at_most).div_ceil(1000);
     let mut entry = libc::pollfd {
         fd: fd.as_raw_fd(),
         events: libc::POLLIN,
@@ -863,12 +873,16 @@ pub struct Calendar {
     pub second: u8,
 }
 
+#[allow(
+    clippy::useless_conversion,
+    reason = "time_t has 32 bits on some targets"
+)]
 impl Calendar {
     /// So many seconds after 1970 began.
     #[must_use]
     pub fn at(seconds: i64, universal: bool) -> Self {
         let mut broken = core::mem::MaybeUninit::<libc::tm>::zeroed();
-        let seconds = libc::time_t::try_from(seconds).unwrap_or_default();
+        let seconds = seconds.try_into().unwrap_or_default();
         // SAFETY: as in `local_time`.
         let t = unsafe {
             if universal {
@@ -911,7 +925,7 @@ impl Calendar {
                 libc::mktime(&raw mut t)
             }
         };
-        (seconds != -1).then_some(seconds)
+        (seconds != -1).then_some(seconds.into())
     }
 }
 

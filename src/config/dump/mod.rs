@@ -8,7 +8,7 @@ use core::fmt::{self, Display, Write};
 use super::keys::Feature;
 use crate::model::global::{ControlSocket, Fifo, ReceiveBuffer, Scheduling};
 use crate::model::{Announcing, Command, Global, Model, User, Weight};
-use crate::time::Seconds;
+use crate::time::{Seconds, micros};
 
 /// The text of a model.
 #[must_use]
@@ -334,10 +334,7 @@ fn system(global: &Global, out: &mut Out) {
         Some(auto.most).filter(|most| *most != 0),
     );
     let delay = Some(auto.delay).filter(|delay| *delay != default.delay);
-    out.value(
-        "min_auto_priority_delay",
-        delay.map(|delay| delay.as_micros()),
-    );
+    out.value("min_auto_priority_delay", delay.map(micros));
     out.word("process_name", global.names.parent.as_ref());
     out.word("vrrp_process_name", global.names.vrrp.as_ref());
     out.word("checker_process_name", global.names.checkers.as_ref());

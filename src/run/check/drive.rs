@@ -12,6 +12,7 @@ use super::desk;
 use super::director::Director;
 use super::report;
 use crate::error::Exit;
+use crate::io::sys;
 use crate::model::Model;
 use crate::run::control::Inbox;
 use crate::run::options::Options;
@@ -29,6 +30,7 @@ pub async fn drive(
 ) -> Exit {
     let mut director = Box::new(Director::start(&mut model));
     drop(model);
+    sys::return_memory();
     let exit = loop {
         let done = match happening(&director, inbox, signals.next()).await {
             Ok(Happening::Due) => {
@@ -51,6 +53,8 @@ pub async fn drive(
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
                 if let Some(mut model) = reload() {
                     director.reload(&mut model);
+                    drop(model);
+                    sys::return_memory();
                 }
                 Ok(())
             }

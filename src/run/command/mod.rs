@@ -7,6 +7,11 @@ mod listen;
 mod plan;
 mod reload;
 mod status;
+#[cfg(feature = "uci")]
+mod uci;
+#[cfg(not(feature = "uci"))]
+#[path = "no_uci.rs"]
+mod uci;
 
 use argh::{ArgsInfo, FromArgs};
 
@@ -19,6 +24,7 @@ pub use listen::Listen;
 pub use plan::Plan;
 pub use reload::Reload;
 pub use status::Status;
+pub use uci::Uci;
 
 /// What the first word after the options asks for.
 #[derive(ArgsInfo, Clone, Debug, FromArgs, PartialEq, Eq)]
@@ -35,6 +41,8 @@ pub enum Command {
     Plan(Plan),
     /// Read the configuration anew.
     Reload(Reload),
+    /// What a configuration of OpenWrt means.
+    Uci(Uci),
 }
 
 /// Carries out the command that is among the options.
@@ -47,6 +55,7 @@ pub fn run(options: &Options) -> Exit {
         Some(Command::Listen(listen)) => listen.run(options),
         Some(Command::Plan(plan)) => plan.run(options),
         Some(Command::Reload(reload)) => reload.run(options),
+        Some(Command::Uci(uci)) => uci.run(),
         None => Exit::Ok,
     }
 }
