@@ -1,12 +1,14 @@
 //! A listener to every advert that passes, whoever it is for.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, socket_with, sockopt};
 
+use super::error::NetError;
+use super::link;
+use super::netlink::Netlink;
 use super::sys;
 use crate::name::{IfName, Ifindex};
 
@@ -55,7 +57,7 @@ impl Sniffer {
             datagram(AddressFamily::INET)?,
             datagram(AddressFamily::INET6)?,
         ];
-        let mut interfaces = interfaces()?;
+        let mut interfaces = interfaces().map_err(io::Error::other)?;
         interfaces.retain(|(_, name)| only.is_none_or(|only| only == name));
         if interfaces.is_empty() {
             return Err(io::Error::new(
@@ -104,13 +106,11 @@ impl Sniffer {
     }
 }
 
-fn interfaces() -> io::Result<Vec<(Ifindex, IfName)>> {
-    let entries = fs::read_dir("/sys/class/net")?;
-    let found = entries.filter_map(|entry| {
-        let entry = entry.ok()?;
-        let name = IfName::new(entry.file_name().to_str()?)?;
-        let index = fs::read_to_string(entry.path().join("ifindex")).ok()?;
-        Some((index.trim().parse().ok()?, name))
-    });
-    Ok(found.collect())
+/// Those of our network namespace; what is mounted at /sys may be another's.
+fn interfaces() -> Result<Vec<(Ifindex, IfName)>, NetError> {
+    let links = link::list(&mut Netlink::route()?)?;
+    Ok(links
+        .into_iter()
+        .map(|link| (link.index, link.name))
+        .collect())
 }
