@@ -99,7 +99,9 @@ impl Engine {
             Event::Outcome(id, Outcome::Failed(reason)) => {
                 self.result(id, Err(Cause::Answer(reason)), now, out);
             }
-            Event::Outcome(id, Outcome::Untried(_)) => self.rest(id, now),
+            Event::Outcome(id, Outcome::Untried(reason)) => {
+                self.miss(id, Cause::Answer(reason), now, out);
+            }
             Event::Ended(id, outcome) => {
                 let result = self.probe(id).map(|probe| command_effect(probe, outcome));
                 if let Some(result) = result {
@@ -188,6 +190,17 @@ impl Engine {
         } else {
             probe.set_phase(Phase::Resting);
         }
+    }
+
+    /// An attempt could not be made, which says nothing about the server.
+    fn miss(&mut self, id: ProbeId, cause: Cause, now: Instant, out: &mut Vec<Action>) {
+        let probe = find(&self.probes, id).and_then(|at| self.probes.get_mut(at));
+        let Some(probe) = probe else { return };
+        if probe.miss(cause, now) {
+            let first = probe.subscribers.first();
+            out.extend(first.map(|server| Action::Say(Note::Missed(*server, id))));
+        }
+        self.rest(id, now);
     }
 
     fn result(
