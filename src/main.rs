@@ -10,6 +10,8 @@ use keepalite::run;
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Request::Run(options, notes) => run::start(&options, &notes),
+        #[cfg(feature = "genhash")]
+        Request::Genhash(order) => run::genhash::run(&order),
         Request::Print(text) => {
             say(io::stdout(), &text);
             Exit::Ok

@@ -31,6 +31,10 @@ fn every_conversation_goes_as_its_file_says() {
     let mut played = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.ends_with("regex.txt") && !cfg!(feature = "regex") {
+            eprintln!("SKIPPED: this build lacks regular expressions");
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         let cases: Vec<String> = text.split("\n\n").map(play).collect();
         played += cases.len();

@@ -8,6 +8,10 @@
 )]
 
 mod conversation;
+mod genhash;
+mod hostile;
 mod made;
+mod peers;
 mod prober;
 mod server;
+mod tls;
