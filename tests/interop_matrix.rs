@@ -347,7 +347,12 @@ impl Role {
             Program::Keepalived => 12,
         };
         if !(0..tries).any(|_| client.is_answered_by(address)) {
-            return Err(format!("{host} does not answer at {address}"));
+            let after = self.capture.frames(from).into_iter().rev();
+            let mut others = after.filter(|f| f.from != host && f.mac == mac);
+            let last = others.find(|f| f.at > advert.at).map(|f| f.at - advert.at);
+            return Err(format!(
+                "{host} does not answer at {address}; another one spoke from its MAC for {last:?} more"
+            ));
         }
         same(
             "the MAC that the client knows",

@@ -15,7 +15,7 @@ use crate::model::{
     Address, Command, FileTracker, Global, Instance, Model, Notify, ScriptTracker, Statics,
     SyncGroup, Tracking, User,
 };
-use crate::name::{Family, IfName};
+use crate::name::{Family, IfName, Version};
 use crate::sorted::{Map, Set};
 
 /// The model of everything that was said, with what is wrong in it added to the diagnostics.
@@ -199,6 +199,8 @@ fn instances(
         .collect();
     drop(names);
     let mut identities = Map::new();
+    // Strict mode surprises people with it: it is said once.
+    let mut mute = None;
     let mut instances: Vec<Instance> = Vec::with_capacity(drafts.len());
     for (mut draft, new) in drafts.into_iter().zip(new) {
         let at = draft.at;
@@ -209,6 +211,7 @@ fn instances(
             continue;
         }
         let vrid_at = draft.vrid.map_or(at, |v| v.at);
+        let accept_said = draft.accept.is_some();
         let mut tracked = core::mem::take(&mut draft.tracking);
         let Some(mut instance) = resolve::instance(draft, defaults, garp, diags) else {
             continue;
@@ -233,7 +236,17 @@ fn instances(
             !own
         });
         instance.tracking = resolve::tracking(tracked, known, diags);
+        if instance.strict && !instance.accept && !accept_said {
+            mute.get_or_insert((at, instance.version));
+        }
         instances.push(instance);
+    }
+    if let Some((at, version)) = mute {
+        let what = "in strict mode a master does not answer at its virtual addresses, neither to ping nor to ssh";
+        diags.warn(at, what).hint(match version {
+            Version::V3 => "write 'accept' if it should, or 'no_accept' if that is meant",
+            Version::V2 => "only version 3 has 'accept'; write 'no_accept' if that is meant",
+        });
     }
     instances
 }

@@ -112,8 +112,10 @@ impl AsFd for FrameSocket {
     }
 }
 
-/// Whether an error of sending says that a queue is full, and that it is worth trying again a little later.
+/// Whether an error of sending says that a queue is full, or that something came between, and that it is worth trying again a
+/// little later.
 #[must_use]
 pub fn is_full(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
+    use io::ErrorKind::{Interrupted, WouldBlock};
+    matches!(error.kind(), WouldBlock | Interrupted) || error.raw_os_error() == Some(libc::ENOBUFS)
 }

@@ -4,7 +4,7 @@
 //! comes a while later for those that lost the first (a switch port that was still learning). The same pair answers an
 //! advert of lower priority, whose sender may have drawn traffic to itself. A refresh repeats for as long as we are master.
 //! `garp_extra_if` repeats on the interfaces that no advert leaves by, whose switches would forget a MAC that nobody hears.
-//! Who succeeds a living master with a virtual MAC announces once more as soon as that one has let go.
+//! Who succeeds a living master with a virtual MAC goes on announcing for as long as that one may not have let go.
 
 use core::time::Duration;
 
@@ -14,15 +14,23 @@ use crate::time::Instant;
 /// What is still to be announced; owned by the state Master, so that nothing can be left running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
-    succession: Option<Instant>,
+    succession: Option<Succession>,
     second: Option<Instant>,
     lower_second: Option<Instant>,
     refresh: Option<Instant>,
     elsewhere: Option<Instant>,
 }
 
-/// Until a master that gives way has removed its addresses. Before that, keepalived answers its successor's first gratuitous
-/// ARP, and the switch goes on bringing it what is for the virtual MAC.
+/// While a master that gives way still has its addresses, its kernel answers whoever asks for them, its successor's gratuitous ARP
+/// too, and with each answer the switch goes on bringing it what is for the virtual MAC. How long that lasts nobody knows: a busy
+/// host takes its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Succession {
+    at: Instant,
+    wait: Duration,
+}
+
+/// Until the first of these announcements; each further one comes after twice the time, until the second set does.
 const SUCCESSION: Duration = Duration::from_millis(100);
 
 impl Schedule {
@@ -38,8 +46,16 @@ impl Schedule {
     }
 
     /// The master before may still be there. Who wants a single announcement (`garp_master_delay 0`) gets no other one.
-    pub(super) fn succeed(&mut self, plan: &Announcing, now: Instant) {
-        self.succession = after(plan.delay.min(SUCCESSION), now);
+    pub(super) fn succeed(&mut self, now: Instant) {
+        self.follow(Succession {
+            at: now + SUCCESSION,
+            wait: SUCCESSION,
+        });
+    }
+
+    fn follow(&mut self, next: Succession) {
+        let before = |second| next.at < second;
+        self.succession = self.second.is_some_and(before).then_some(next);
     }
 
     /// All addresses again, as for a new master.
@@ -64,7 +80,7 @@ impl Schedule {
     /// When the next set is due.
     pub(super) fn next(&self) -> Option<Instant> {
         [
-            self.succession,
+            self.succession.map(|succession| succession.at),
             self.second,
             self.lower_second,
             self.refresh,
@@ -78,8 +94,13 @@ impl Schedule {
     /// How many packets are due now; sets that fall together are sent once, as the largest of them.
     pub(super) fn due(&mut self, plan: &Announcing, now: Instant) -> Option<u32> {
         let mut repeat = 0;
-        if self.succession.take_if(|at| *at <= now).is_some() {
+        if let Some(succession) = self.succession.filter(|succession| succession.at <= now) {
             repeat = 1;
+            let wait = succession.wait * 2;
+            self.follow(Succession {
+                at: now + wait,
+                wait,
+            });
         }
         if self.second.take_if(|at| *at <= now).is_some() {
             repeat = repeat.max(plan.repeat);

@@ -13,6 +13,7 @@
 //! > 2 bytes from 10.0.0.2 payload 213364…   (hex; and: to, ttl, on IFACE, header)
 //! > 3 wait          nothing happens
 //! > 9 wake          the engine is woken now, and was not before: the process slept
+//! > 9 asleep advert …    the same, and this is what it hears first
 //! > 4 tracked script NAME up        (or: file, process, statics; down; a number)
 //! > 5 source 10.0.0.50 gone            (or: here)
 //! > 5 lost NAME     someone took an address of it away
@@ -135,9 +136,13 @@ impl Player {
         assert!(at >= self.now, "{place}: time goes forward");
         self.names |= self.model.instances.len() > 1;
         let (word, rest) = what.split_once(' ').unwrap_or((what, ""));
-        if word != "wake" && !self.recorded {
+        if !matches!(word, "wake" | "asleep") && !self.recorded {
             self.run_until(at, word == "wait");
         }
+        let (word, rest) = match word {
+            "asleep" => rest.split_once(' ').unwrap_or((rest, "")),
+            _ => (word, rest),
+        };
         self.now = at;
         match word {
             "wait" => {}

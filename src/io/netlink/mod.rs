@@ -293,8 +293,6 @@ impl Netlink {
                 Ok(End::Done) => return Ok(list),
                 Ok(End::Refused(source, words)) => return Err(refused(source, words)),
                 Ok(End::Interrupted) => {}
-                // The buffer has grown meanwhile; the rest of the short list is thrown away by its sequence.
-                Err(e) if e.raw_os_error() == Some(libc::EMSGSIZE) => {}
                 Err(e) => return Err(lost(e)),
             }
         }
@@ -311,7 +309,16 @@ impl Netlink {
         let deadline = Instant::now() + PATIENCE;
         let mut interrupted = false;
         loop {
-            let datagram = receive(&self.socket, &mut self.buffer, deadline)?;
+            let datagram = match receive(&self.socket, &mut self.buffer, deadline) {
+                Ok(datagram) => datagram,
+                // The buffer has grown meanwhile, or a part is lost: the rest is read to its end, before which the kernel begins no
+                // other list.
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EMSGSIZE | libc::ENOBUFS)) => {
+                    interrupted = true;
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
             for message in messages(datagram).filter(|m| m.seq == seq) {
                 interrupted |= message.flags & DUMP_INTERRUPTED != 0;
                 match (message.kind, refusal(message)) {

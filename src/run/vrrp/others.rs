@@ -10,7 +10,16 @@ const NAMES: [&[u8]; 3] = [b"keepalived", b"keepalite", b"keepalite_vrrp"];
 /// Whether a process is such a daemon, and not one that got the number of a dead one.
 #[must_use]
 pub fn is_one(process: u32) -> bool {
-    NAMES.contains(&processes::name(process, &mut Vec::new()))
+    let mut buffer = Vec::new();
+    // `process_name` changes the one of these, and nobody the other.
+    NAMES.contains(&processes::name(process, &mut buffer))
+        || NAMES.contains(&program(processes::command_line(process, &mut buffer)))
+}
+
+/// The file name of the first word.
+fn program(words: &[u8]) -> &[u8] {
+    let path = words.split(|byte| *byte == 0).next().unwrap_or_default();
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
 /// Whether one lives in our network namespace. Neither we nor our own parent are one.
@@ -21,4 +30,16 @@ pub fn are_here() -> bool {
     let ours = network(us);
     let mut others = processes::all().filter(|process| ![us, parent].contains(process));
     others.any(|process| is_one(process) && network(process) == ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_is_known_by_what_it_was_started_as() {
+        assert_eq!(program(b"/usr/sbin/keepalived\0-n\0-l\0"), b"keepalived");
+        assert_eq!(program(b"keepalite_vrrp\0--role=vrrp\0"), b"keepalite_vrrp");
+        assert_eq!(program(b""), b"");
+    }
 }

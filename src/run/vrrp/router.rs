@@ -421,9 +421,12 @@ impl Router {
         let lost = changes.contains(&Change::Overrun);
         let is_link = |change: &Change| matches!(change, Change::Link(_) | Change::LinkGone(_));
         let links = lost || changes.iter().any(is_link);
-        changes
-            .drain(..)
-            .for_each(|change| self.world.learn(change));
+        for change in changes.drain(..) {
+            if let Change::Address(there) = &change {
+                self.look_for_duplicate(there);
+            }
+            self.world.learn(change);
+        }
         self.changes = changes;
         if lost {
             match World::read(&mut self.netlink) {
@@ -435,6 +438,17 @@ impl Router {
             }
         }
         Ok(links)
+    }
+
+    /// An address of ours that the kernel has asked the link for (`-nodad`), and that was answered.
+    fn look_for_duplicate(&self, there: &Assignment) {
+        let failed = |there: &Assignment| there.flags & address::flag::DADFAILED != 0;
+        let Some(There::Address(before)) = self.world.there(&Key::Address(there.key())) else {
+            return;
+        };
+        if failed(there) && !failed(before) && self.desired.may_be(there.ip) {
+            log::error!("another host has the address {there}: it does not work here");
+        }
     }
 
     /// Tells the engine what has become of the interfaces that it uses, and gives it sockets on those that are there.

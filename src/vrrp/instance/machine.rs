@@ -200,7 +200,7 @@ impl Instance {
     pub(super) fn succeed(&mut self, backup: Backup, now: Instant, out: &mut Vec<Action>) -> Phase {
         match self.take_over(now, out) {
             Phase::Master(mut master) if backup.contested && self.config.vmac.is_some() => {
-                master.announce.succeed(&self.config.announcing, now);
+                master.announce.succeed(now);
                 Phase::Master(master)
             }
             phase => phase,

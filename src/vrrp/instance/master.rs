@@ -77,6 +77,13 @@ impl Instance {
         if now < master.answered_until {
             return Phase::Master(master);
         }
+        if let Some(late) = self.overslept(&master, now) {
+            out.push(self.say(late));
+            if matches!(late, Note::Late { yielding: true, .. }) {
+                self.heard = Some(heard);
+                return self.back_up(Note::Backup, self.interval_of(heard), now, out);
+            }
+        }
         out.push(self.say(Note::LowerPriority { from, theirs, ours }));
         self.insist(&mut master, !self.config.lower_prio_no_advert, now, out);
         out.push(self.tell(Told::LowerPriority));
@@ -147,11 +154,6 @@ impl Instance {
 
     /// What a master does in time: its advert on an absolute deadline, so that the interval never drifts, then what is
     /// still to be announced.
-    ///
-    /// One that slept for longer than others wait may no longer be the only master. With `nopreempt` or
-    /// `timer_expired_backup` it gives way and listens first. Otherwise it would take its place back anyway, so it stays
-    /// master, advertises at once, and tells the hosts again where the addresses are, for another one may have told them
-    /// something else meanwhile.
     pub(super) fn tick(
         &mut self,
         mut master: Master,
@@ -168,16 +170,9 @@ impl Instance {
                 return self.back_up(Note::Backup, self.config.interval, now, out);
             }
             let interval = self.config.interval.as_duration();
-            let by = now.since(master.advert_at);
-            // Others count from our last advert, an interval before this one was due.
-            let theirs = self.config.timer_expired_backup.flatten();
-            let skew = theirs.map_or(Duration::ZERO, |priority| {
-                self.skew_of(self.config.interval, priority)
-            });
-            if by > interval * u32::from(self.config.down_timer_adverts.max(2) - 1) + skew {
-                let yielding = self.config.timer_expired_backup.is_some() || !self.config.preempt;
-                out.push(self.say(Note::Late { by, yielding }));
-                if yielding {
+            if let Some(late) = self.overslept(&master, now) {
+                out.push(self.say(late));
+                if matches!(late, Note::Late { yielding: true, .. }) {
                     return self.back_up(Note::Backup, self.config.interval, now, out);
                 }
                 repeat = repeat.max(master.announce.again(plan, now));
@@ -188,6 +183,25 @@ impl Instance {
         }
         self.announce(repeat, out);
         Phase::Master(master)
+    }
+
+    /// One that slept for longer than others wait may no longer be the only master. With `nopreempt` or
+    /// `timer_expired_backup` it gives way and listens first. Otherwise it would take its place back anyway, so it stays
+    /// master, advertises at once, and tells the hosts again where the addresses are, for another one may have told them
+    /// something else meanwhile.
+    fn overslept(&self, master: &Master, now: Instant) -> Option<Note> {
+        let interval = self.config.interval.as_duration();
+        // Others count from our last advert, an interval before this one was due.
+        let theirs = self.config.timer_expired_backup.flatten();
+        let skew = theirs.map_or(Duration::ZERO, |priority| {
+            self.skew_of(self.config.interval, priority)
+        });
+        let by = now.since(master.advert_at);
+        let patience = interval * u32::from(self.config.down_timer_adverts.max(2) - 1) + skew;
+        (now >= master.advert_at && by > patience).then(|| Note::Late {
+            by,
+            yielding: self.config.timer_expired_backup.is_some() || !self.config.preempt,
+        })
     }
 
     /// Nobody hears it where the interface itself is gone.
