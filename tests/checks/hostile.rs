@@ -289,6 +289,19 @@ fn datagrams_from_elsewhere_or_of_another_kind_are_not_heard_and_end_nothing() {
     let (outcome, spent) = datagram("DNS_CHECK {\nconnect_timeout 0.4\n}", flooding);
     assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
     assert!(spent < Duration::from_secs(2), "{spent:?}");
+    // Without end, and nobody else is kept waiting.
+    let endless = server::udp_flood(usize::MAX);
+    let good = server::page(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let flooded = made::check("DNS_CHECK {\nconnect_timeout 1\n}", endless);
+    let good = made::check("HTTP_GET {\nconnect_timeout 9\nurl { path / }\n}", good);
+    block_on(async {
+        let flooded = spawn(async move { attempt(&flooded, 0).await });
+        for _ in 0..5 {
+            assert_eq!(attempt(&good, 0).await, Outcome::Passed);
+        }
+        assert!(matches!(flooded.await, Outcome::Failed(_)));
+    })
+    .unwrap();
     // Datagrams of every length up to the longest.
     for length in [0_usize, 1, 11, 12, 255, 256, 1_472, 9_000, 65_507] {
         let at = server::udp(move |_| Some(vec![0xff; length]));

@@ -23,6 +23,9 @@ use crate::time::Instant;
 /// Room for the longest datagram that `max_reply_length` allows, and one byte more that tells it from longer ones.
 const BUFFER: usize = 65_536;
 
+/// So many full buffers or datagrams are heard before it is another's turn.
+const PIECES: u32 = 8;
+
 thread_local! {
     static BUFFERED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into());
 }
@@ -109,29 +112,44 @@ impl Exchange<'_> {
         while stream && out.is_empty() && !self.socket.get_ref().connected().map_err(reason)? {
             within(until, self.socket.writable(), Reason::Unconnected).await?;
         }
-        let mut drained = true;
+        let (mut drained, mut pieces) = (true, 0);
         loop {
             if let Step::Done(outcome) = step {
-                // What is left to say is a farewell, for which nobody waits.
-                let _ = self.socket.get_ref().send(&mut out);
+                if !out.is_empty() {
+                    // A farewell, for which nobody waits.
+                    let _ = self.socket.get_ref().send(&mut out);
+                }
                 return Ok(outcome);
             }
             self.send(until, &mut out).await?;
             if drained {
-                let waited = within(until, self.socket.readable(), Reason::Silent).await;
-                match waited {
-                    Err(Reason::Silent) if until < self.end => {
-                        return Ok(self.talk.expired());
-                    }
-                    Err(Reason::Silent) => return Err(Reason::Slow),
+                pieces = 0;
+                match within(until, self.socket.readable(), Reason::Silent).await {
+                    Err(Reason::Silent) => return self.late(until),
                     other => other?,
                 }
+            } else if pieces == PIECES {
+                // Who has this much to say keeps others waiting no longer, and gets no more time by it.
+                pieces = 0;
+                future::yield_now().await;
+                if now() >= until {
+                    return self.late(until);
+                }
             }
+            pieces += 1;
             (step, drained) = self.receive(&mut out)?;
             if stream {
                 // Each piece of a stream is a sign of life; of datagrams only the right one is.
                 until = self.patience();
             }
+        }
+    }
+
+    /// What it means that `until` has come.
+    fn late(&mut self, until: Instant) -> Result<Outcome, Reason> {
+        match until < self.end {
+            true => Ok(self.talk.expired()),
+            false => Err(Reason::Slow),
         }
     }
 
