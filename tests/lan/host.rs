@@ -183,7 +183,8 @@ impl Host {
         if let Some(story) = &mut self.story {
             story.datagram(&datagram, addressee, engine, now);
         }
-        let before = addressee.map(|i| Heard::before(i, frame.source, frame.priority));
+        let before =
+            addressee.map(|i| Heard::before(i, frame.source, frame.priority, frame.interval));
         let first = out.len();
         engine.handle(event, now, out);
         if let Some(story) = &mut self.story {

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::net::IpAddr;
 
 use keepalite::name::Family;
+use keepalite::time::Centis;
 use keepalite::vrrp::Instance;
 use keepalite::wire::ah::{self, AhRepr};
 use keepalite::wire::ip::{self, Ipv4Repr};
@@ -21,6 +22,7 @@ const ROOM: usize = 96;
 pub(crate) struct Frame {
     pub(crate) vrid: usize,
     pub(crate) priority: u8,
+    pub(crate) interval: Centis,
     pub(crate) sender: usize,
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
@@ -73,6 +75,7 @@ impl Frame {
         Some(Self {
             vrid,
             priority,
+            interval: advert.interval,
             sender,
             source,
             destination: to,

@@ -45,6 +45,7 @@ impl Shrinking {
                 }
             });
         }
+        smaller |= self.hurry();
         smaller |= self.calm_down();
         for vrid in 0..self.plan.vrids.len() {
             smaller |= self.leave_out(
@@ -96,6 +97,22 @@ impl Shrinking {
                 }
             }
             part /= 2;
+        }
+        smaller
+    }
+
+    /// What happens does so sooner.
+    fn hurry(&mut self) -> bool {
+        let mut smaller = false;
+        for round in 0..self.plan.rounds.len() {
+            for at in 0..self.plan.rounds[round].happenings.len() {
+                let pause = self.plan.rounds[round].happenings[at].0;
+                let sooner = [0, SECOND, 3 * SECOND, pause / 2];
+                let mut sooner = sooner.into_iter().filter(|sooner| *sooner < pause);
+                smaller |= sooner.any(|sooner| {
+                    self.attempt(|plan| plan.rounds[round].happenings[at].0 = sooner)
+                });
+            }
         }
         smaller
     }

@@ -11,6 +11,9 @@ use keepalite::vrrp::{Action, Engine, Event, GroupId, Id, Instance, State, Told}
 use crate::rule::{Breach, Kind, Rule, breach};
 use crate::world::World;
 
+/// The longest interval that there is (RFC 9568 section 5.2.7).
+const LONGEST: Centis = Centis(4095);
+
 /// What is remembered of a virtual router.
 #[derive(Clone, Copy, Debug)]
 struct Seat {
@@ -40,11 +43,12 @@ pub(crate) struct Heard {
     source: Option<IpAddr>,
     from: IpAddr,
     theirs: u8,
+    interval: Centis,
 }
 
 impl Heard {
     /// Before the engine gets it.
-    pub(crate) fn before(instance: &Instance, from: IpAddr, theirs: u8) -> Self {
+    pub(crate) fn before(instance: &Instance, from: IpAddr, theirs: u8, interval: Centis) -> Self {
         Self {
             id: instance.id(),
             state: instance.state(),
@@ -54,6 +58,7 @@ impl Heard {
             source: instance.source(),
             from,
             theirs,
+            interval,
         }
     }
 }
@@ -66,6 +71,7 @@ pub(crate) struct Witness {
     advertised: Vec<Id>,
     /// What has changed its state in this event.
     moved: Vec<Id>,
+    reloaded_at: Option<Instant>,
 }
 
 impl Witness {
@@ -75,9 +81,11 @@ impl Witness {
             seats: Vec::new(),
             advertised: Vec::new(),
             moved: Vec::new(),
+            reloaded_at: None,
         }
     }
 
+    #[allow(dead_code, reason = "only a LAN asks for it")]
     pub(crate) const fn world(&self) -> &World {
         &self.world
     }
@@ -130,6 +138,7 @@ impl Witness {
         actions: &[Action],
     ) -> Result<(), Breach> {
         self.world.reload(model);
+        self.reloaded_at = Some(now);
         self.follow(Kind::Reload, engine, now, actions)?;
         self.faults(engine)
     }
@@ -244,6 +253,19 @@ impl Witness {
                 format!("from {from:?} to {to:?} by {kind:?}"),
             );
         }
+        if kind == Kind::Reload && !self.may_follow_reload(id, from, to, engine) {
+            return breach(
+                Rule::Transition,
+                format!("from {from:?} to {to:?} by a reload"),
+            );
+        }
+        if from == State::Init && matches!(to, State::Backup | State::Master) {
+            let instance = engine.get(id);
+            let able = instance.and_then(|instance| self.able(engine, instance));
+            if able.is_none_or(|(known, _)| !known) {
+                return breach(Rule::Transition, "starts before all is known");
+            }
+        }
         if from == State::Init && to == State::Master {
             let config = engine.get(id).map(Instance::config);
             if config.is_none_or(|config| !config.is_owner() || config.wish != Wish::Master) {
@@ -262,6 +284,17 @@ impl Witness {
         }
         self.moved.push(id);
         Ok(())
+    }
+
+    /// A reload is no reason to become or to cease to be master, but for the members of a sync group, which may have become
+    /// others.
+    fn may_follow_reload(&self, id: Id, from: State, to: State, engine: &Engine) -> bool {
+        let moves = matches!(
+            (from, to),
+            (State::Master, State::Backup) | (State::Backup, State::Master)
+        );
+        let grouped = engine.get(id).is_some_and(|i| i.group().is_some());
+        !moves || grouped || self.moved.contains(&id)
     }
 
     /// How those stand that have done something.
@@ -388,43 +421,86 @@ impl Witness {
         if !accepted {
             return Ok(());
         }
-        let Heard { theirs, ours, .. } = before;
-        let config = instance.config();
         match before.state {
-            State::Master => {
-                let better = (theirs, Some(before.from)) > (ours, before.source);
-                let stays = instance.state() == State::Master;
-                if stays == better && !(theirs == OWNER && ours == OWNER) {
-                    return breach(
-                        Rule::Contention,
-                        format!("master of {ours} heard {theirs}, and stays: {stays}"),
-                    );
-                }
-            }
-            State::Backup if instance.state() == State::Backup => {
-                let interval = instance.master_interval();
-                let right = if theirs == RESIGN {
-                    Some(now + skew(instance, interval))
-                } else if config.preempt && theirs < ours {
-                    before.deadline
-                } else {
-                    Some(now + waits(instance, interval))
-                };
-                let found = instance.deadline();
-                let delayed = !config.preempt_delay.is_zero() && theirs != RESIGN;
-                if found != right && !delayed {
-                    return breach(
-                        Rule::Listening,
-                        format!(
-                            "backup of {ours} heard {theirs}, waits until {found:?}, it should be {right:?}"
-                        ),
-                    );
-                }
-            }
-            _ => {}
+            State::Master => self.contended(before, instance, now),
+            State::Backup if instance.state() == State::Backup => listened(before, instance, now),
+            _ => Ok(()),
+        }
+    }
+
+    fn contended(&self, before: Heard, instance: &Instance, now: Instant) -> Result<(), Breach> {
+        let (Heard { theirs, ours, .. }, config) = (before, instance.config());
+        if (theirs == OWNER && ours == OWNER) || Some(before.from) == before.source {
+            return Ok(());
+        }
+        let better = (theirs, Some(before.from)) > (ours, before.source);
+        let stays = instance.state() == State::Master;
+        // Its timer ran out long ago: others may have become master while it slept.
+        let late = before
+            .deadline
+            .is_some_and(|due| now > due + config.interval.as_duration());
+        let yields = !config.preempt || config.timer_expired_backup.is_some();
+        if !stays && late && yields {
+            return Ok(());
+        }
+        if stays == better {
+            let text = format!("master of {ours} heard {theirs}, and stays: {stays}");
+            return breach(Rule::Contention, text);
+        }
+        if better {
+            return learned(before, instance);
+        }
+        // The answer reaches all, so that one is enough for many, within an eighth of the interval that it was given in.
+        let said_at = self
+            .seats
+            .get(instance.id().0 as usize)
+            .map(|seat| seat.said_at);
+        let eighth = |at: Instant, interval: Centis| now <= at + interval.as_duration() / 8;
+        let recently = said_at.is_some_and(|at| eighth(at, config.interval))
+            || self.reloaded_at.is_some_and(|at| eighth(at, LONGEST));
+        if !recently && !config.lower_prio_no_advert {
+            let text = format!("master of {ours} heard {theirs}, and does not answer");
+            return breach(Rule::Contention, text);
         }
         Ok(())
     }
+}
+
+fn listened(before: Heard, instance: &Instance, now: Instant) -> Result<(), Breach> {
+    let (Heard { theirs, ours, .. }, config) = (before, instance.config());
+    let interval = instance.master_interval();
+    let lower = config.preempt && theirs < ours && theirs != RESIGN;
+    if lower && !config.preempt_delay.is_zero() {
+        return Ok(());
+    }
+    let right = if theirs == RESIGN {
+        Some(now + skew(instance, interval))
+    } else if lower {
+        before.deadline
+    } else {
+        learned(before, instance)?;
+        Some(now + waits(instance, interval))
+    };
+    let found = instance.deadline();
+    if found != right {
+        let text = format!("backup of {ours} heard {theirs}, waits until {found:?}, not {right:?}");
+        return breach(Rule::Listening, text);
+    }
+    Ok(())
+}
+
+/// Version 3 goes by the interval of the master that it follows.
+fn learned(before: Heard, instance: &Instance) -> Result<(), Breach> {
+    let found = instance.master_interval();
+    let right = match instance.config().version {
+        Version::V2 => instance.config().interval,
+        Version::V3 => before.interval,
+    };
+    if found != right {
+        let text = format!("goes by an interval of {found}, and has heard {right}");
+        return breach(Rule::Listening, text);
+    }
+    Ok(())
 }
 
 /// The members of a sync group.

@@ -10,7 +10,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use keepalite::model::vrrp::Peer;
+use keepalite::model::vrrp::{OldChecksum, Peer};
 use keepalite::model::{
     Address, Announcing, Auth, Command, FileTracker, Instance, Model, Notify, Peering,
     ProcessTracker, ScriptTracker, SyncGroup, TrackGroup, Tracking, Vmac, Weight, Wish,
@@ -141,6 +141,14 @@ pub(crate) fn set(instance: &mut Instance, line: &str) {
             instance.peering = unicast(list().map(peer).collect());
             if let Peering::Unicast { check_source, .. } = &mut instance.peering {
                 *check_source = false;
+            }
+        }
+        "old_unicast_checksum" => {
+            if let Peering::Unicast { old_checksum, .. } = &mut instance.peering {
+                *old_checksum = match value {
+                    "always" => OldChecksum::Always,
+                    _ => OldChecksum::Never,
+                };
             }
         }
         "down_timer_adverts" => instance.down_timer_adverts = number().try_into().expect("a byte"),

@@ -55,6 +55,11 @@ impl Instance {
             || old.accept != new.accept
             || old.vmac != new.vmac
             || old.promote_secondaries != new.promote_secondaries;
+        if let Phase::Backup(backup) = &mut self.phase {
+            if old.preempt_delay != new.preempt_delay {
+                backup.preempt_at = None;
+            }
+        }
         self.phase = match self.phase {
             Phase::Backup(mut backup) if timing => {
                 backup.interval = new.interval;
