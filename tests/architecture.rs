@@ -25,6 +25,12 @@ const ARROWS: &[(&str, &[&str])] = &[
             "model", "name", "pattern", "sorted", "time", "track", "wire",
         ],
     ),
+    (
+        "console",
+        &[
+            "check", "model", "name", "sorted", "time", "track", "vrrp", "wire",
+        ],
+    ),
     ("track", &["model", "name", "time"]),
     ("io", &["error", "name", "sorted", "time", "wire"]),
     ("argv", &[]),
@@ -32,14 +38,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "run",
         &[
-            "check", "config", "error", "io", "model", "name", "sorted", "time", "track", "vrrp",
-            "wire",
+            "check", "config", "console", "error", "io", "model", "name", "sorted", "time",
+            "track", "uci", "vrrp", "wire",
         ],
     ),
-    (
-        "cli",
-        &["argv", "config", "error", "model", "name", "run", "uci"],
-    ),
+    ("cli", &["argv", "config", "error", "model", "name", "run"]),
 ];
 
 /// What an engine must not know: sockets, clocks, the kernel, files, threads.
@@ -62,7 +65,8 @@ const WORLDLY: &[&str] = &[
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
 const UNWORLDLY: &[&str] = &[
-    "config", "model", "wire", "vrrp", "check", "pattern", "track", "name", "sorted", "time", "uci",
+    "config", "console", "model", "wire", "vrrp", "check", "pattern", "track", "name", "sorted",
+    "time", "uci",
 ];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.
@@ -73,7 +77,9 @@ const DOORS: &[&str] = &[
     "check/proto/mod.rs",
     "config/keys.rs",
     "pattern/mod.rs",
+    "console/mod.rs",
     "run/mod.rs",
+    "run/command/mod.rs",
     "run/supervise.rs",
     "run/vrrp/mod.rs",
     "io/mod.rs",

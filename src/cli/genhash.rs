@@ -38,7 +38,7 @@ const fn form(long: &'static str, short: char, arity: Arity) -> Form {
 /// What to say instead: what is wrong, and the options.
 pub(super) fn parse(program: &str, words: Vec<String>) -> Result<Order, String> {
     let refuse = |why: String| format!("{why}\n{}", usage(program));
-    let plain = argv::plain(words, &FORMS).map_err(|misspelt| refuse(misspelt.to_string()))?;
+    let plain = argv::plain(words, &FORMS, &[]).map_err(|misspelt| refuse(misspelt.to_string()))?;
     if !plain.extra.is_empty() {
         let extra = plain.extra.join(" ");
         return Err(refuse(format!("Unexpected argument(s): {extra}")));
