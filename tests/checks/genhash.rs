@@ -13,10 +13,6 @@ fn ours(words: &[&str]) -> Output {
 
 #[test]
 fn the_digest_is_keepaliveds_on_the_same_page_by_http_and_https() {
-    if !cfg!(feature = "genhash") || !cfg!(feature = "tls") {
-        eprintln!("SKIPPED: this build lacks genhash or TLS");
-        return;
-    }
     let folder = folder("checks-genhash");
     let page: Vec<u8> = (0..300_000_u32).map(|n| ((n * 7919) >> 5) as u8).collect();
     fs::write(folder.join("page.bin"), page).unwrap();
@@ -66,10 +62,6 @@ fn the_digest_is_keepaliveds_on_the_same_page_by_http_and_https() {
 
 #[test]
 fn what_goes_wrong_is_said_and_there_is_no_digest() {
-    if !cfg!(feature = "genhash") {
-        eprintln!("SKIPPED: this build lacks genhash");
-        return;
-    }
     let port = server::nobody().port().to_string();
     let refused = ours(&["-s", "127.0.0.1", "-p", &port, "-u", "/"]);
     assert_eq!(refused.status.code(), Some(1));
