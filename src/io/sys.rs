@@ -259,6 +259,16 @@ pub fn lock_memory(locked: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives memory that was freed back to the kernel: after a configuration was read, which takes several times what is kept of
+/// it. The allocator of musl does so by itself.
+pub fn return_memory() {
+    // SAFETY: no pointers; it is glibc's own, and touches only what nobody uses.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 // Sockets
 
 /// Most frames that one call of [`send_frames`] takes.
@@ -824,12 +834,16 @@ pub struct Calendar {
     pub second: u8,
 }
 
+#[allow(
+    clippy::useless_conversion,
+    reason = "time_t has 32 bits on some targets"
+)]
 impl Calendar {
     /// So many seconds after 1970 began.
     #[must_use]
     pub fn at(seconds: i64, universal: bool) -> Self {
         let mut broken = core::mem::MaybeUninit::<libc::tm>::zeroed();
-        let seconds = libc::time_t::try_from(seconds).unwrap_or_default();
+        let seconds = seconds.try_into().unwrap_or_default();
         // SAFETY: as in `local_time`.
         let t = unsafe {
             if universal {
@@ -872,7 +886,7 @@ impl Calendar {
                 libc::mktime(&raw mut t)
             }
         };
-        (seconds != -1).then_some(seconds)
+        (seconds != -1).then_some(seconds.into())
     }
 }
 
