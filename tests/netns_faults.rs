@@ -754,13 +754,20 @@ fn whatever_it_lives_on_goes_away_it_waits_and_does_not_spin() {
         let daemon = host.daemon(Program::Keepalite, &configuration);
         wait_for_address(host, VIP, true);
         let child = daemon.child().unwrap();
-        for what in ["ip link set late down", "ip link set late up", "ip link del late"] {
+        for what in [
+            "ip link set late down",
+            "ip link set late up",
+            "ip link del late",
+        ] {
             host.run(what);
             let before = used(child);
             // For so long it is looked at; a process that spins has all of it.
             std::thread::sleep(Duration::from_secs(1));
             let used = used(child) - before;
-            assert!(used < Duration::from_millis(300), "{what}: {used:?} of a second");
+            assert!(
+                used < Duration::from_millis(300),
+                "{what}: {used:?} of a second"
+            );
         }
         make();
         wait_for_address(host, VIP, true);
