@@ -100,14 +100,17 @@ impl Ipvs {
         Ok(services.map(|(key, _, counters)| (key, counters)).collect())
     }
 
-    /// How the real servers of a virtual one are used; none if there is no such virtual server.
+    /// The real servers of a virtual one and how they are used; none if there is no such virtual server.
     ///
     /// # Errors
     /// If the kernel does not give the list.
-    pub fn usage(&mut self, key: Key) -> Result<BTreeMap<Endpoint, Usage>, NetError> {
+    pub fn usage(
+        &mut self,
+        key: Key,
+    ) -> Result<BTreeMap<Endpoint, (Destination, Usage)>, NetError> {
         let destinations = self.destinations(key)?.into_iter();
         Ok(destinations
-            .map(|(endpoint, _, usage)| (endpoint, usage))
+            .map(|(endpoint, destination, usage)| (endpoint, (destination, usage)))
             .collect())
     }
 
