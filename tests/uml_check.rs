@@ -247,10 +247,11 @@ fn a_kernel_without_ipvs_is_told_and_does_not_stop_anything() {
         let pids: Vec<_> = text.lines().collect();
         assert_eq!(pids.first(), pids.last());
         fs::write(modprobe, before.trim()).expect("a setting");
-        becomes(&[
+        let all = [
             "-A -t 10.0.0.100:80 -s wlc",
             "-a -t 10.0.0.100:80 -r 10.0.1.1:80 -g -w 1",
-        ]);
+        ];
+        within(Duration::from_secs(35), &all);
         director.stop();
     });
 }

@@ -42,11 +42,11 @@ impl Director {
     #[must_use]
     pub fn start(model: &mut Model) -> Self {
         let lvs = core::mem::take(&mut model.lvs);
-        let (timeouts, flush, flush_on_stop) = (lvs.timeouts, lvs.flush, lvs.flush_on_stop);
+        let (timeouts, flush_on_stop) = (lvs.timeouts, lvs.flush_on_stop);
         let news = Mailbox::default();
         let mut director = Self {
             notifier: Notifier::new(&model.global, lvs.no_checker_emails),
-            table: VirtualTable::new(),
+            table: VirtualTable::new(lvs.flush),
             attempts: Attempts::new(news.clone()),
             files: Files::default(),
             presence: None,
@@ -65,9 +65,7 @@ impl Director {
         director
             .engine
             .handle(Event::Start, now(), &mut director.actions);
-        director
-            .table
-            .start(&director.engine, flush, timeouts, now());
+        director.table.settle(&director.engine, timeouts, now());
         director.carry_out();
         director
     }

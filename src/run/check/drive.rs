@@ -11,6 +11,7 @@ use smol::future;
 use super::director::Director;
 use super::report;
 use crate::error::Exit;
+use crate::io::sys;
 use crate::model::Model;
 use crate::run::reactor::sleep_until;
 use crate::run::signal::{Orders, Signal};
@@ -25,6 +26,7 @@ pub async fn drive(
 ) -> Exit {
     let mut director = Box::new(Director::start(&mut model));
     drop(model);
+    sys::return_memory();
     let exit = loop {
         let done = match happening(&director, signals.next()).await {
             Ok(Happening::Due) => {
@@ -40,6 +42,8 @@ pub async fn drive(
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
                 if let Some(mut model) = reload() {
                     director.reload(&mut model);
+                    drop(model);
+                    sys::return_memory();
                 }
                 Ok(())
             }

@@ -17,11 +17,11 @@ use crate::model::lvs::{self, Entry, Group};
 use crate::name::Family;
 use crate::time::Instant;
 
-/// Between two looks at the whole table.
+/// Between two looks at the whole table, or at whether the kernel has IPVS by now.
 const AUDIT: Duration = Duration::from_secs(30);
 
-/// Until a kernel without IPVS is asked again.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Until it is tried again if an answer of the kernel's was lost.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The table of virtual servers.
 pub struct VirtualTable {
@@ -32,17 +32,20 @@ pub struct VirtualTable {
     due: Instant,
     /// That there is no IPVS has been told.
     told: bool,
+    /// `lvs_flush`, until it is done.
+    flush: bool,
 }
 
 impl VirtualTable {
-    /// Nothing is known yet: [`settle`](Self::settle) is due.
+    /// Nothing is known yet: [`settle`](Self::settle) is due. With `flush` the table is emptied first.
     #[must_use]
-    pub const fn new() -> Self {
+    pub const fn new(flush: bool) -> Self {
         Self {
             ipvs: None,
             known: Table::new(),
             due: Instant(0),
             told: false,
+            flush,
         }
     }
 
@@ -58,8 +61,8 @@ impl VirtualTable {
         self.ipvs.is_some()
     }
 
-    /// Opens the way to the kernel; `flush` empties the table, `timeouts` are set. A kernel without IPVS is told once.
-    fn open(&mut self, flush: bool, timeouts: lvs::Timeouts) {
+    /// Opens the way to the kernel, and does what is done first. A kernel without IPVS is told once.
+    fn open(&mut self, timeouts: lvs::Timeouts) {
         match Ipvs::open() {
             Ok(ipvs) => {
                 if self.told {
@@ -78,14 +81,14 @@ impl VirtualTable {
                 return;
             }
         }
-        if flush {
-            self.flush();
+        if core::mem::take(&mut self.flush) {
+            self.empty();
         }
         self.set_timeouts(timeouts);
     }
 
     /// Removes everything, whoever made it.
-    fn flush(&mut self) {
+    fn empty(&mut self) {
         let Some(ipvs) = &mut self.ipvs else { return };
         match ipvs.flush() {
             Ok(()) => self.known.clear(),
@@ -109,25 +112,14 @@ impl VirtualTable {
         }
     }
 
-    /// Begins: opens the way to the kernel and makes the table what it should be.
-    pub fn start(&mut self, engine: &Engine, flush: bool, timeouts: lvs::Timeouts, now: Instant) {
-        if flush || !engine.pools().is_empty() {
-            self.open(flush, timeouts);
-        }
-        self.settle(engine, timeouts, now);
-    }
-
     /// Looks at the whole table and puts right what is not as it should be.
     pub fn settle(&mut self, engine: &Engine, timeouts: lvs::Timeouts, now: Instant) {
         // Without virtual servers there is no reason to have the module loaded.
-        if self.ipvs.is_none() && !engine.pools().is_empty() {
-            self.open(false, timeouts);
+        if self.ipvs.is_none() && (self.flush || !engine.pools().is_empty()) {
+            self.open(timeouts);
         }
-        let Some(ipvs) = &mut self.ipvs else {
-            self.due = now + PATIENCE;
-            return;
-        };
         self.due = now + AUDIT;
+        let Some(ipvs) = &mut self.ipvs else { return };
         let desired = desired(engine, engine.pools());
         match ipvs.read() {
             Ok(mut there) => {
@@ -137,39 +129,42 @@ impl VirtualTable {
             }
             Err(error) => log::error!("{}", Chain(&error)),
         }
-        self.change(&desired, true);
+        if !self.change(&desired, true) {
+            self.due = now + AGAIN;
+        }
     }
 
     /// Some pools have changed.
     pub fn update<'a>(&mut self, engine: &'a Engine, pools: impl Iterator<Item = &'a Pool>) {
-        if self.ipvs.is_some() {
-            self.change(&desired(engine, pools), false);
+        if self.ipvs.is_some() && !self.change(&desired(engine, pools), false) {
+            self.due = Instant(0);
         }
     }
 
     /// Takes ours away, or everything.
     pub fn clear(&mut self, everything: bool) {
         if everything {
-            self.flush();
+            self.empty();
         } else {
             self.change(&Table::new(), true);
         }
     }
 
-    /// Makes the table what is desired; with `whole` nothing else of ours stays.
-    fn change(&mut self, desired: &Table, whole: bool) {
-        let Some(ipvs) = &mut self.ipvs else { return };
+    /// Makes the table what is desired; with `whole` nothing else of ours stays. False if what was done is unknown until the
+    /// table is read.
+    fn change(&mut self, desired: &Table, whole: bool) -> bool {
+        let Some(ipvs) = &mut self.ipvs else {
+            return true;
+        };
         let steps = plan(desired, &self.known, |_| whole);
         if steps.is_empty() {
-            return;
+            return true;
         }
         let refused = match ipvs.apply(&steps) {
             Ok(refused) => refused,
             Err(error) => {
                 log::error!("{}", Chain(&error));
-                // What was done is unknown until the table is read.
-                self.due = Instant(0);
-                return;
+                return false;
             }
         };
         let mut refused = refused.iter().peekable();
@@ -192,12 +187,7 @@ impl VirtualTable {
             }
             log::error!("{}", Chain(refusal));
         }
-    }
-}
-
-impl Default for VirtualTable {
-    fn default() -> Self {
-        Self::new()
+        true
     }
 }
 
