@@ -141,6 +141,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         wait(single::run(options, loaded.into_model(), signals, read))
     } else {
         drop(loaded);
+        sys::return_memory();
         let reload = || {
             standing.mark.set();
             let Some(loaded) = configuration::reload(options, Reader::First) else {
@@ -149,7 +150,10 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
             };
             standing = Standing::of(options, &loaded.model.global);
             name(None, &loaded.model.global);
-            Some(self::wanted(&loaded.model, options))
+            let wanted = self::wanted(&loaded.model, options);
+            drop(loaded);
+            sys::return_memory();
+            Some(wanted)
         };
         let respawn = !options.dont_respawn;
         wait(supervise::supervise(signals, wanted, respawn, reload))
