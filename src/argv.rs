@@ -34,6 +34,8 @@ pub struct Plain {
     pub options: Vec<String>,
     /// What is not an option.
     pub extra: Vec<String>,
+    /// A command and all that follows it, still as it was given.
+    pub command: Vec<String>,
 }
 
 /// A word that cannot be understood.
@@ -65,14 +67,19 @@ impl fmt::Display for Misspelt {
     }
 }
 
-/// Brings the words after the program's name into their plain form.
+/// Brings the words after the program's name into their plain form, up to the first one that is among `commands`.
 ///
 /// # Errors
 /// [`Misspelt`] for the first word that is no option of `forms`, or lacks its value.
-pub fn plain(args: impl IntoIterator<Item = String>, forms: &[Form]) -> Result<Plain, Misspelt> {
+pub fn plain(
+    args: impl IntoIterator<Item = String>,
+    forms: &[Form],
+    commands: &[&str],
+) -> Result<Plain, Misspelt> {
     let mut args = args.into_iter();
     let mut given: Vec<(Form, Option<String>)> = Vec::new();
     let mut extra = Vec::new();
+    let mut command = Vec::new();
     while let Some(arg) = args.next() {
         if arg == "--" {
             extra.extend(args);
@@ -97,6 +104,11 @@ pub fn plain(args: impl IntoIterator<Item = String>, forms: &[Form]) -> Result<P
         }
         let bundle = arg.strip_prefix('-').filter(|letters| !letters.is_empty());
         let Some(letters) = bundle else {
+            if extra.is_empty() && commands.contains(&arg.as_str()) {
+                command.push(arg);
+                command.extend(args);
+                break;
+            }
             extra.push(arg);
             continue;
         };
@@ -129,6 +141,7 @@ pub fn plain(args: impl IntoIterator<Item = String>, forms: &[Form]) -> Result<P
     Ok(Plain {
         options: last_ones(given),
         extra,
+        command,
     })
 }
 
@@ -225,7 +238,7 @@ mod tests {
 
     fn of(line: &str) -> Result<String, String> {
         let words = line.split_whitespace().map(str::to_owned);
-        let plain = plain(words, FORMS).map_err(|e| e.to_string())?;
+        let plain = plain(words, FORMS, &["status"]).map_err(|e| e.to_string())?;
         Ok(format!(
             "{} | {}",
             plain.options.join(" "),
@@ -267,6 +280,18 @@ mod tests {
     fn other_words_are_set_aside_wherever_they_stand() {
         assert_eq!(of("a -n - b").unwrap(), "--dont-fork | a - b");
         assert_eq!(of("-n -- -D").unwrap(), "--dont-fork | -D");
+    }
+
+    #[test]
+    fn a_command_ends_the_options_and_keeps_its_own() {
+        let words = "-n status -f --json x".split(' ').map(str::to_owned);
+        let plain = plain(words, FORMS, &["status"]).unwrap();
+        assert_eq!(plain.options, ["--dont-fork"]);
+        assert_eq!(plain.command, ["status", "-f", "--json", "x"]);
+        // Not where scripts have other words, and not as the value of an option.
+        assert_eq!(of("start status").unwrap(), " | start status");
+        assert_eq!(of("-f status").unwrap(), "--use-file status | ");
+        assert_eq!(of("-- status").unwrap(), " | status");
     }
 
     #[test]

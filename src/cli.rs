@@ -3,20 +3,19 @@
 use core::fmt::Write;
 use std::ffi::OsString;
 
-use argh::{ArgsInfo, FlagInfoKind, FromArgs};
+use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
 use crate::argv::{self, Arity, Form};
 use crate::run::options::Options;
 use crate::run::signal;
-
-/// Commands of later releases. Said here, since keepalived ignores extra words and silence would look like success.
-const COMMANDS: [&str; 5] = ["status", "explain", "plan", "reload", "metrics"];
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Request {
     /// To do the work; beside it, what has to be said about the command line.
     Run(Box<Options>, Vec<String>),
+    /// To carry out the command that is among the options.
+    Command(Box<Options>),
     /// To print a help or a number.
     Print(String),
     /// To print what scripts look for on the standard error, where keepalived has it.
@@ -41,23 +40,44 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
     } else {
         program
     };
+    let info = Options::get_args_info();
+    let commands: Vec<&str> = info.commands.iter().map(|command| command.name).collect();
     let words: Vec<String> = words.collect();
     let hint = |why: String| Request::Refuse(format!("{why}\nTry {program} --help."));
-    let plain = match argv::plain(words, &forms()) {
+    let plain = match argv::plain(words, &forms(info.flags), &commands) {
         Ok(plain) => plain,
         Err(misspelt) => return hint(misspelt.to_string()),
     };
     if plain.options.iter().any(|word| word == "--help") {
-        return Request::Print(help(program));
+        return Request::Print(help(program, &info));
     }
-    if let Some(command) = plain
+    if let Some(late) = plain
         .extra
-        .first()
-        .filter(|w| COMMANDS.contains(&w.as_str()))
+        .iter()
+        .find(|word| commands.contains(&word.as_str()))
     {
-        return hint(format!("the command {command} is not in this build"));
+        return hint(format!("the command {late} must come before other words"));
     }
-    let words: Vec<&str> = plain.options.iter().map(String::as_str).collect();
+    let mut words = plain.options;
+    let mut command = plain.command.into_iter();
+    if let Some(name) = command.next() {
+        let found = info.commands.iter().find(|command| command.name == name);
+        let info = found.map(|found| &found.command);
+        let flags = info.map_or(&[][..], |info| info.flags);
+        let plain = match argv::plain(command, &forms(flags), &[]) {
+            Ok(plain) => plain,
+            Err(misspelt) => {
+                return Request::Refuse(format!("{misspelt}\nTry {program} {name} --help."));
+            }
+        };
+        if let (true, Some(info)) = (plain.options.iter().any(|word| word == "--help"), info) {
+            return Request::Print(help(&format!("{program} {name}"), info));
+        }
+        words.push(name);
+        words.extend(plain.options);
+        words.extend(plain.extra);
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Options::from_args(&[program], &words) {
         Ok(options) => answer(options, &plain.extra),
         Err(early) => hint(early.output.trim_end().to_owned()),
@@ -81,6 +101,9 @@ fn answer(options: Options, extra: &[String]) -> Request {
             )),
         };
     }
+    if options.command.is_some() {
+        return Request::Command(Box::new(options));
+    }
     let mut notes = Vec::new();
     if !extra.is_empty() {
         notes.push(format!("ignoring extra words: {}", extra.join(" ")));
@@ -89,10 +112,9 @@ fn answer(options: Options, extra: &[String]) -> Request {
     Request::Run(Box::new(options), notes)
 }
 
-/// Every option, as argh knows it.
-fn forms() -> Vec<Form> {
-    let flags = Options::get_args_info().flags;
-    let form = |flag: &argh::FlagInfo<'static>| Form {
+/// Options, as argh knows them.
+fn forms(flags: &[FlagInfo<'static>]) -> Vec<Form> {
+    let form = |flag: &FlagInfo<'static>| Form {
         long: flag.long.trim_start_matches('-'),
         short: if flag.long == "--help" {
             Some('h')
@@ -109,10 +131,34 @@ fn forms() -> Vec<Form> {
 }
 
 /// The options in one column, what they do in another.
-fn help(program: &str) -> String {
-    let info = Options::get_args_info();
+fn help(program: &str, info: &CommandInfoWithArgs) -> String {
     // Writing to a String cannot fail.
-    let mut text = format!("Usage: {program} [OPTION...]\n\n{}\n\n", info.description);
+    let mut text = format!("Usage: {program} [OPTION...]");
+    if !info.commands.is_empty() {
+        text.push_str(" [COMMAND]");
+    }
+    for word in info.positionals {
+        let _ = match word.optionality {
+            Optionality::Required => write!(text, " {}", word.name),
+            _ => write!(text, " [{}]", word.name),
+        };
+    }
+    let _ = writeln!(text, "\n\n{}\n", info.description);
+    for command in &info.commands {
+        let summary = command.command.description.lines().next();
+        let _ = writeln!(
+            text,
+            "  {:<32} {}",
+            command.name,
+            summary.unwrap_or_default()
+        );
+    }
+    if !info.commands.is_empty() {
+        text.push('\n');
+    }
+    for word in info.positionals.iter().filter(|word| !word.hidden) {
+        let _ = writeln!(text, "  {:<32} {}", word.name, word.description);
+    }
     for flag in info
         .flags
         .iter()
@@ -130,7 +176,11 @@ fn help(program: &str) -> String {
         let _ = writeln!(text, "  {name:<32} {}", flag.description);
     }
     text.push_str("  -h, --help                       print this\n");
-    text.push_str("\nLetters can be bundled and values attached: -nlDf/path, --use-file=/path.\n");
+    if !info.commands.is_empty() {
+        text.push_str(
+            "\nLetters can be bundled and values attached: -nlDf/path, --use-file=/path.\n",
+        );
+    }
     text
 }
 
@@ -138,6 +188,7 @@ fn version() -> String {
     let features = [
         ("vrrp", cfg!(feature = "vrrp")),
         ("lvs", cfg!(feature = "lvs")),
+        ("uci", cfg!(feature = "uci")),
     ];
     let mut text = format!("keepalite v{}\n\nFeatures:", env!("CARGO_PKG_VERSION"));
     for (name, present) in features {
@@ -161,6 +212,7 @@ fn version() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::command::Command;
 
     fn ask(line: &str) -> Request {
         parse(line.split_whitespace().map(OsString::from))
@@ -243,13 +295,33 @@ mod tests {
     }
 
     #[test]
-    fn extra_words_are_told_and_ignored_but_commands_of_later_releases_are_refused() {
+    fn extra_words_are_told_and_ignored_unless_one_is_a_command() {
         assert!(
             matches!(ask("k -n start"), Request::Run(_, notes) if notes == ["ignoring extra words: start"])
         );
         assert!(
-            matches!(ask("k status"), Request::Refuse(said) if said.contains("not in this build"))
+            matches!(ask("k start status"), Request::Refuse(said) if said.contains("must come before"))
         );
+    }
+
+    #[test]
+    fn a_command_has_options_of_its_own_after_those_of_the_daemon() {
+        let Request::Command(options) = ask("k -f x -p y status --json VI_1") else {
+            panic!("no command");
+        };
+        assert_eq!(
+            (options.use_file.as_str(), options.pid.as_deref()),
+            ("x", Some("y"))
+        );
+        let Some(Command::Status(status)) = options.command else {
+            panic!("another command");
+        };
+        assert!(status.json);
+        assert_eq!(status.name.as_deref(), Some("VI_1"));
+        for wrong in ["k status --jsno", "k status a b"] {
+            assert!(matches!(ask(wrong), Request::Refuse(_)), "{wrong}");
+        }
+        assert!(matches!(ask("k status --help"), Request::Print(said) if said.contains("--json")));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use keepalite::run;
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Request::Run(options, notes) => run::start(&options, &notes),
+        Request::Command(options) => run::command::run(&options),
         Request::Print(text) => {
             say(io::stdout(), &text);
             Exit::Ok

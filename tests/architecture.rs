@@ -19,6 +19,12 @@ const ARROWS: &[(&str, &[&str])] = &[
         "check",
         &["model", "name", "sorted", "time", "track", "wire"],
     ),
+    (
+        "console",
+        &[
+            "check", "model", "name", "sorted", "time", "track", "vrrp", "wire",
+        ],
+    ),
     ("track", &["model", "name", "time"]),
     ("io", &["error", "name", "sorted", "time", "wire"]),
     ("argv", &[]),
@@ -26,11 +32,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "run",
         &[
-            "check", "config", "error", "io", "model", "name", "sorted", "time", "track", "vrrp",
-            "wire",
+            "check", "config", "console", "error", "io", "model", "name", "sorted", "time",
+            "track", "uci", "vrrp", "wire",
         ],
     ),
-    ("cli", &["argv", "config", "error", "name", "run", "uci"]),
+    ("cli", &["argv", "config", "error", "name", "run"]),
 ];
 
 /// What an engine must not know: sockets, clocks, the kernel, files, threads.
@@ -53,7 +59,7 @@ const WORLDLY: &[&str] = &[
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
 const UNWORLDLY: &[&str] = &[
-    "config", "model", "wire", "vrrp", "check", "track", "name", "sorted", "time", "uci",
+    "config", "console", "model", "wire", "vrrp", "check", "track", "name", "sorted", "time", "uci",
 ];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.
@@ -62,7 +68,9 @@ const DOORS: &[&str] = &[
     "check/mod.rs",
     "check/proto/mod.rs",
     "config/keys.rs",
+    "console/mod.rs",
     "run/mod.rs",
+    "run/command/mod.rs",
     "run/supervise.rs",
     "run/vrrp/mod.rs",
     "io/mod.rs",

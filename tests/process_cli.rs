@@ -69,16 +69,26 @@ fn a_signal_s_number_is_printed() {
 }
 
 #[test]
-fn genhash_and_commands_of_later_releases_fail_and_say_why() {
+fn genhash_fails_and_says_why() {
     let outputs = [
         named("genhash", &["-s", "192.0.2.1"]),
         keepalite(&["--genhash"]),
-        keepalite(&["status"]),
     ];
     for output in outputs {
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains("not in this build"));
     }
+}
+
+#[test]
+fn a_question_without_a_daemon_fails_and_says_where_nobody_listens() {
+    let output = keepalite(&["-p", "/nonexistent/a.pid", "status"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("nobody listens at /nonexistent/a.sock"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -336,4 +346,27 @@ fn a_reader_that_goes_away_is_no_fault() {
             .expect("a shell");
         assert_eq!(self::text(&output.stderr), format!("{status}\n"), "{words}");
     }
+}
+
+#[cfg(feature = "uci")]
+#[test]
+fn uci_prints_what_a_configuration_of_openwrt_means_and_tells_what_it_cannot_mean() {
+    let path = std::env::temp_dir().join(format!("keepalite-uci-{}", std::process::id()));
+    let file = path.to_str().expect("plain");
+    let ask = |text: &str| {
+        fs::write(&path, text).expect("writable");
+        keepalite(&["uci", file])
+    };
+    let whole = ask(
+        "config vrrp_instance 'lan'\n option interface 'br-lan'\n list virtual_ipaddress 'x'\n",
+    );
+    assert_eq!(whole.status.code(), Some(0));
+    assert!(text(&whole.stdout).contains("vrrp_instance lan {\n    interface br-lan\n"));
+    assert!(text(&whole.stderr).contains(&format!("{file}:1: virtual_ipaddress 'x'")));
+    let broken = ask("config vrrp_instance 'lan'\n option interface 'br-lan\n");
+    assert_eq!(broken.status.code(), Some(5));
+    fs::remove_file(&path).expect("is there");
+    let missing = keepalite(&["uci", file]);
+    assert_eq!(missing.status.code(), Some(4));
+    assert!(text(&missing.stderr).contains(file));
 }

@@ -7,7 +7,7 @@ use super::keys::Status::{Ignored, Obeyed};
 use super::keys::{Feature, Key, Status, Table, key, of};
 use super::value::{Args, checked, integer};
 use super::vrrp::At;
-use crate::model::global::{Fifo, ProcessNames, ReceiveBuffer, Scheduling};
+use crate::model::global::{ControlSocket, Fifo, ProcessNames, ReceiveBuffer, Scheduling};
 use crate::model::lvs::SyncDaemon;
 use crate::model::{Command, Global, Lvs, User};
 use crate::name::Version;
@@ -431,6 +431,14 @@ const SYSTEM: Rows = &[
     }),
     key("json_dump_file", Value, Obeyed, |d, a| {
         d.global.files.json = a.text("a path")
+    }),
+    key("control_socket", Value, Obeyed, |d, a| {
+        if let Some(path) = a.text("a path, or off") {
+            d.global.control_socket = match path.as_str() {
+                "off" => ControlSocket::Off,
+                _ => ControlSocket::At(path),
+            };
+        }
     }),
     key("json_version", Value, Obeyed, |d, a| {
         d.global.json_version = a.number(1..=2).unwrap_or(1)

@@ -13,7 +13,7 @@ use super::vrrp::{At, AuthKind, InstanceDraft};
 use crate::model::vrrp::{Peering, Wish};
 use crate::model::{Announcing, Auth, Instance, Tracking, Vmac, Weight};
 use crate::name::{Family, IfName, OWNER, Version};
-use crate::time::Centis;
+use crate::time::{Centis, micros};
 
 /// Bytes of a datagram that any link carries.
 const MTU: usize = 1500;
@@ -392,7 +392,7 @@ fn interval(draft: &InstanceDraft, version: Version, diags: &mut Diags) -> Centi
     let Some(given) = draft.interval else {
         return Centis::SECOND;
     };
-    let centis = given.value.as_micros().div_ceil(10_000);
+    let centis = micros(given.value).div_ceil(10_000);
     let longest = if version == Version::V2 { 25_500 } else { 4095 };
     let step = if version == Version::V2 { 100 } else { 1 };
     let fitting = ((centis + step / 2) / step * step).clamp(step, longest);

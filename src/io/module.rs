@@ -31,6 +31,7 @@ pub fn load(name: &str) -> io::Result<()> {
         shell: None,
         user: None,
         apart: true,
+        input: None,
     })?;
     match sys::wait_for_end(child)? {
         Ended::Status(0) => Ok(()),

@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal};
 use rustix::thread::UnshareFlags;
 
 use crate::name::{IfName, Ifindex};
-use crate::time::Instant;
+use crate::time::{Instant, micros};
 
 /// Turns the negative answer of a system call into the error that `errno` holds.
 fn check<T: PartialOrd + Default>(answer: T) -> io::Result<T> {
@@ -628,7 +628,7 @@ pub(super) fn keep_routes_of(socket: BorrowedFd<'_>, protocol: u8) -> io::Result
 /// # Errors
 /// Those of `poll`, less `EINTR`.
 pub fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<bool> {
-    let ms = at_most.as_micros().div_ceil(1000);
+    let ms = micros(at_most).div_ceil(1000);
     let mut entry = libc::pollfd {
         fd: fd.as_raw_fd(),
         events: libc::POLLIN,
@@ -834,12 +834,16 @@ pub struct Calendar {
     pub second: u8,
 }
 
+#[allow(
+    clippy::useless_conversion,
+    reason = "time_t has 32 bits on some targets"
+)]
 impl Calendar {
     /// So many seconds after 1970 began.
     #[must_use]
     pub fn at(seconds: i64, universal: bool) -> Self {
         let mut broken = core::mem::MaybeUninit::<libc::tm>::zeroed();
-        let seconds = libc::time_t::try_from(seconds).unwrap_or_default();
+        let seconds = seconds.try_into().unwrap_or_default();
         // SAFETY: as in `local_time`.
         let t = unsafe {
             if universal {
@@ -882,7 +886,7 @@ impl Calendar {
                 libc::mktime(&raw mut t)
             }
         };
-        (seconds != -1).then_some(seconds)
+        (seconds != -1).then_some(seconds.into())
     }
 }
 
@@ -935,6 +939,8 @@ pub struct Program<'a> {
     pub user: Option<(u32, u32)>,
     /// Apart from us: its own process group, and standard streams that lead nowhere.
     pub apart: bool,
+    /// Its standard input; ours, or nothing where it is apart.
+    pub input: Option<BorrowedFd<'a>>,
 }
 
 /// Exit status of a child that could not become the program, as of a shell: not found.
@@ -1004,6 +1010,9 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
         if program.apart {
             libc::setpgid(0, 0);
             silence();
+        }
+        if let Some(input) = program.input {
+            libc::dup2(input.as_raw_fd(), 0);
         }
         if let Some((uid, gid)) = program.user {
             let refused = libc::setgid(gid) != 0

@@ -53,6 +53,8 @@ pub struct Global {
     pub files: DumpFiles,
     /// `json_version`, 1 or 2.
     pub json_version: u8,
+    /// `control_socket`.
+    pub control_socket: ControlSocket,
     /// `umask` of files that are written.
     pub umask: Option<u32>,
     /// `net_namespace`.
@@ -186,6 +188,18 @@ pub struct DumpFiles {
     pub with_instance: bool,
 }
 
+/// Where `keepalite status` and its kin find the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ControlSocket {
+    /// Beside the pid file of the parent.
+    #[default]
+    BesidePidFile,
+    /// There.
+    At(String),
+    /// Nowhere.
+    Off,
+}
+
 /// What a process that runs late may do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AutoPriority {
@@ -235,6 +249,7 @@ impl Default for Global {
             log_unknown_vrids: false,
             files: DumpFiles::default(),
             json_version: 1,
+            control_socket: ControlSocket::BesidePidFile,
             umask: None,
             net_namespace: None,
             instance: None,

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::config::{self, Level, Loaded, OneLine};
 use crate::error::{Chain, Exit};
 
+use super::control::{Form, Part};
 use super::memory;
 use super::options::Options;
 
@@ -51,17 +52,45 @@ pub fn load(options: &Options, reader: Reader) -> Result<Loaded, Exit> {
 }
 
 /// Reads the configuration anew. With an error in it, nothing of it is taken: half of a change is worse than none.
-pub fn reload(options: &Options, reader: Reader) -> Option<Loaded> {
-    let loaded = load(options, reader).ok();
-    let whole = loaded.filter(|loaded| !loaded.diags.has_errors());
+///
+/// # Errors
+/// What is wrong with it, which has been told.
+pub fn reload(options: &Options, reader: Reader) -> Result<Loaded, Refused> {
+    let whole = load(options, reader)
+        .map_err(|_| Refused(format!("cannot read {}\n", options.use_file)))
+        .and_then(Refused::unless_whole);
     match &whole {
-        Some(_) => log::info!("Reloading {}", options.use_file),
-        None => log::error!(
+        Ok(_) => log::info!("Reloading {}", options.use_file),
+        Err(_) => log::error!(
             "not reloaded: {} has errors, what runs stays as it is",
             options.use_file
         ),
     }
     whole
+}
+
+/// A configuration that is not taken up: its findings, with line and caret.
+#[derive(Clone, Debug)]
+pub struct Refused(String);
+
+impl Refused {
+    fn unless_whole(loaded: Loaded) -> Result<Loaded, Self> {
+        if !loaded.diags.has_errors() {
+            return Ok(loaded);
+        }
+        let mut text = String::new();
+        for finding in loaded.findings() {
+            // Writing to a String cannot fail.
+            let _ = core::fmt::Write::write_fmt(&mut text, format_args!("{finding}\n"));
+        }
+        Err(Self(text))
+    }
+
+    /// The same as an answer to whoever asked.
+    #[must_use]
+    pub fn part(&self, form: Form) -> Part {
+        Part::said(Part::ERROR, form, "refused", self.0.trim_end())
+    }
 }
 
 /// `-t`: tells everything that is wrong, with line and caret, and in one line what would run. Findings go to the standard
@@ -165,7 +194,8 @@ impl core::fmt::Display for Count {
 }
 
 /// What the options say about reading.
-fn reading(options: &Options) -> config::Options {
+#[must_use]
+pub fn reading(options: &Options) -> config::Options {
     config::Options {
         config_id: options.config_id.clone(),
         require_includes: options.all_config,

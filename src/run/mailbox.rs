@@ -1,6 +1,7 @@
 //! Where tasks leave what they have found out until the loop that drives a process takes it.
 
 use core::cell::RefCell;
+use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -43,6 +44,18 @@ impl<T> Mailbox<T> {
     #[must_use]
     pub fn take(&self) -> Option<T> {
         self.0.borrow_mut().values.pop_front()
+    }
+
+    /// Waits for a value.
+    pub async fn next(&self) -> T {
+        poll_fn(|context| {
+            let value = self.take();
+            if value.is_none() {
+                let _ = self.poll(context);
+            }
+            value.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     /// Throws away what is not to be kept.

@@ -20,12 +20,13 @@ use crate::model::{Command, Global, Model, Statics};
 #[cfg(feature = "lvs")]
 pub mod check;
 pub mod child;
+pub mod command;
 pub mod configuration;
+pub mod control;
 pub mod daemonize;
 pub mod errand;
 pub mod fifo;
 pub mod files;
-pub mod json;
 pub mod logger;
 pub mod lookup;
 pub mod mailbox;
@@ -45,6 +46,7 @@ pub mod supervise;
 pub mod vrrp;
 
 use configuration::Reader;
+use control::{Desk, Door, Inbox};
 use daemonize::{Launch, Side};
 use options::Options;
 use pidfile::{PidFile, Running};
@@ -117,6 +119,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         launch.succeed();
     }
     settle_console(options);
+    let (_door, desk) = open_door(options, global);
     let user = global.script_user;
     let mut standing = Standing::of(options, global);
     name(None, global);
@@ -136,27 +139,34 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
             let loaded = loaded?;
             standing = Standing::of(options, &loaded.model.global);
             name(None, &loaded.model.global);
-            Some(loaded)
+            Ok(loaded)
         };
-        wait(single::run(options, loaded.into_model(), signals, read))
+        wait(single::run(
+            options,
+            loaded.into_model(),
+            signals,
+            &desk,
+            read,
+        ))
     } else {
         drop(loaded);
         sys::return_memory();
         let reload = || {
             standing.mark.set();
-            let Some(loaded) = configuration::reload(options, Reader::First) else {
+            let loaded = configuration::reload(options, Reader::First).inspect_err(|_| {
                 standing.mark.clear();
-                return None;
-            };
+            })?;
             standing = Standing::of(options, &loaded.model.global);
             name(None, &loaded.model.global);
             let wanted = self::wanted(&loaded.model, options);
             drop(loaded);
             sys::return_memory();
-            Some(wanted)
+            Ok(wanted)
         };
         let respawn = !options.dont_respawn;
-        wait(supervise::supervise(signals, wanted, respawn, reload))
+        wait(supervise::supervise(
+            signals, wanted, respawn, &desk, reload,
+        ))
     };
     if let Some(hook) = &standing.farewell {
         let errand = errand::run("shutdown_script", hook, user, signals);
@@ -229,20 +239,40 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
         model
     };
     let again = || {
-        let loaded = configuration::reload(options, Reader::Child)?;
+        let loaded = configuration::reload(options, Reader::Child).ok()?;
         read(&loaded, &mut mark);
         Some(part(loaded))
     };
-    Ok(wait(serve(role, options, part(loaded), signals, again)))
+    let inbox = Inbox::default();
+    control::line::listen_to_parent(inbox.clone());
+    let model = part(loaded);
+    Ok(wait(serve(role, options, model, signals, &inbox, again)))
 }
 
-/// Does what a role is there for until a signal stops it. `read` gives the configuration to go on with at a reload, or `None` after
-/// having said why not.
+/// Opens the control socket, and the desk behind it. Without the socket all else goes on.
+fn open_door(options: &Options, global: &Global) -> (Option<Door>, Desk) {
+    let inbox = Inbox::default();
+    let door = control::path(options, global).and_then(|path| {
+        let door = Door::open(&path, inbox.clone());
+        door.map_err(|error| {
+            log::warn!(
+                "cannot open the control socket {}: {error}; going on without it",
+                path.display()
+            );
+        })
+        .ok()
+    });
+    (door, Desk::open(inbox))
+}
+
+/// Does what a role is there for until a signal stops it, and answers what comes into `inbox`. `read` gives the configuration to go
+/// on with at a reload, or `None` after having said why not.
 async fn serve(
     role: Role,
     options: &Options,
     model: Box<Model>,
     signals: &mut impl Orders,
+    inbox: &Inbox,
     mut read: impl FnMut() -> Option<Box<Model>>,
 ) -> Exit {
     let schedule = |model: &Model| {
@@ -259,15 +289,12 @@ async fn serve(
     };
     match role {
         #[cfg(feature = "vrrp")]
-        Role::Vrrp => {
-            let record = options.record.as_deref().map(Path::new);
-            vrrp::drive(model, signals, options.dont_release_vrrp, record, again).await
-        }
+        Role::Vrrp => vrrp::drive(model, signals, options, inbox, again).await,
         #[cfg(feature = "lvs")]
-        Role::Checkers => check::drive(model, signals, options.dont_release_ipvs, again).await,
+        Role::Checkers => check::drive(model, signals, options, inbox, again).await,
         #[cfg(not(all(feature = "vrrp", feature = "lvs")))]
         _ => {
-            let _ = (options, model, signals, again);
+            let _ = (options, model, signals, inbox, again);
             log::error!("{role} is not in this build");
             Exit::Fatal
         }

@@ -2,6 +2,7 @@
 
 use argh::{ArgsInfo, FromArgs};
 
+use super::command::Command;
 use super::logger::Facility;
 use super::supervise::Role;
 
@@ -93,6 +94,9 @@ pub struct Options {
     /// pid file of the checkers
     #[argh(option, short = 'c', arg_name = "FILE")]
     pub checkers_pid: Option<String>,
+    /// control socket; beside the pid file unless given
+    #[argh(option, arg_name = "PATH")]
+    pub control_socket: Option<String>,
     /// log every address that comes or goes
     #[argh(switch, short = 'a')]
     pub address_monitoring: bool,
@@ -150,6 +154,9 @@ pub struct Options {
     /// what this process is to the parent that started it
     #[argh(option, hidden_help)]
     pub role: Option<Role>,
+    /// what is asked of a daemon that runs
+    #[argh(subcommand)]
+    pub command: Option<Command>,
 }
 
 impl Options {

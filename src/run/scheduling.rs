@@ -13,6 +13,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use crate::io::sys;
 use crate::model::Global;
 use crate::model::global::Scheduling;
+use crate::time::micros;
 
 use super::reactor;
 use super::supervise::Role;
@@ -57,7 +58,7 @@ pub fn apply(role: Role, global: &Global) {
             priority += 1;
             log::warn!(
                 "woke up {} ms late: going to real-time priority {priority}",
-                late.as_millis()
+                micros(late) / 1000
             );
             told(
                 "set its real-time priority",

@@ -192,6 +192,7 @@ pub fn start(
         shell: Some(&shell),
         user: user.map(|user| (user.uid, user.gid)),
         apart: true,
+        input: None,
     };
     let program = if command.needs_shell() {
         Program {

@@ -7,7 +7,9 @@ use core::task::Poll;
 use core::time::Duration;
 use std::ffi::CString;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
+use std::rc::Rc;
 
 use smol::future;
 
@@ -16,6 +18,8 @@ use crate::io::sys::{Ended, Program};
 use crate::time::Instant;
 
 use super::child::Child;
+use super::configuration::Refused;
+use super::control::{Call, Desk, Line, Part};
 use super::reactor::{now, sleep_until};
 use super::signal::{Signal, Signals};
 
@@ -159,25 +163,40 @@ pub struct Wanted {
 }
 
 /// Runs and watches the children until a signal or a permanent error ends it. `reload` gives what is wanted from now on,
-/// or `None` after having said why not.
+/// or why not. The children are asked at the `desk`.
 pub async fn supervise(
     signals: &mut Signals,
     mut wanted: Wanted,
     respawn: bool,
-    mut reload: impl FnMut() -> Option<Wanted>,
+    desk: &Desk,
+    mut reload: impl FnMut() -> Result<Wanted, Refused>,
 ) -> Exit {
     let mut posts: Vec<Post> = Vec::new();
     loop {
         fill(&mut posts, &wanted.roles, respawn);
-        let exit = match next(signals, &posts).await {
+        *desk.lines.borrow_mut() = posts.iter().filter_map(Post::line).collect();
+        let exit = match next(signals, &posts, desk).await {
             Ok(Event::Signal(Signal::Stop)) => Exit::Ok,
             Ok(Event::Signal(Signal::Reload)) => {
-                if let Some(new) = reload() {
+                if let Ok(new) = reload() {
                     wanted = new;
                     // What waits to be started again may have been waiting for just this.
                     posts.retain(|post| post.child.is_some());
                     pass_on(&posts, Signal::Reload);
                 }
+                continue;
+            }
+            Ok(Event::Asked(call)) => {
+                // The same, but whoever asked has the children reload, and hears what becomes of it.
+                let part = match reload() {
+                    Ok(new) => {
+                        wanted = new;
+                        posts.retain(|post| post.child.is_some());
+                        Part::default()
+                    }
+                    Err(refused) => refused.part(call.request.form),
+                };
+                call.reply(part);
                 continue;
             }
             Ok(Event::Signal(signal)) => {
@@ -204,12 +223,15 @@ struct Post {
     role: Role,
     watch: Watch,
     child: Option<Child>,
+    /// Where the child can be asked.
+    line: Option<Rc<Line>>,
     /// Without a child: when to start it again.
     due: Instant,
 }
 
 enum Event {
     Signal(Signal),
+    Asked(Call),
     Died(usize, Ended),
     Due,
 }
@@ -223,6 +245,7 @@ fn fill(posts: &mut Vec<Post>, roles: &[Role], respawn: bool) {
                 role,
                 watch: Watch::new(respawn, now),
                 child: None,
+                line: None,
                 due: now,
             });
         }
@@ -241,9 +264,10 @@ impl Post {
     fn start(&mut self, now: Instant) {
         self.watch.started(now);
         match start(self.role) {
-            Ok(child) => {
+            Ok((child, line)) => {
                 log::info!("Starting {} child process, pid={}", self.role, child.pid());
                 self.child = Some(child);
+                self.line = Some(Rc::new(line));
             }
             Err(error) => {
                 log::error!("cannot start the {} process: {error}", self.role);
@@ -252,11 +276,17 @@ impl Post {
             }
         }
     }
+
+    fn line(&self) -> Option<(Role, Rc<Line>)> {
+        self.child.as_ref()?;
+        Some((self.role, Rc::clone(self.line.as_ref()?)))
+    }
 }
 
 /// The same binary with our own words, after one that tells it what it is. Only the kernel's link to it still finds it
 /// when an upgrade has put another in its place.
-fn start(role: Role) -> io::Result<Child> {
+fn start(role: Role) -> io::Result<(Child, Line)> {
+    let (line, input) = Line::to_child()?;
     let mut words = vec![
         role.process().to_owned(),
         CString::new(format!("--role={}", role.word()))?,
@@ -264,16 +294,18 @@ fn start(role: Role) -> io::Result<Child> {
     for word in std::env::args_os().skip(1) {
         words.push(CString::new(word.into_vec())?);
     }
-    Child::start(&Program {
+    let child = Child::start(&Program {
         path: c"/proc/self/exe",
         words: &words,
         shell: None,
         user: None,
         apart: false,
-    })
+        input: Some(input.as_fd()),
+    })?;
+    Ok((child, line))
 }
 
-async fn next(signals: &mut Signals, posts: &[Post]) -> io::Result<Event> {
+async fn next(signals: &mut Signals, posts: &[Post], desk: &Desk) -> io::Result<Event> {
     let waiting = posts.iter().filter(|post| post.child.is_none());
     let due = waiting.map(|post| post.due).min();
     let death = poll_fn(|context| {
@@ -292,7 +324,8 @@ async fn next(signals: &mut Signals, posts: &[Post]) -> io::Result<Event> {
         Ok(Event::Due)
     };
     let signal = async { signals.next().await.map(Event::Signal) };
-    future::or(signal, future::or(death, timer)).await
+    let asked = async { Ok(Event::Asked(desk.reloads.next().await)) };
+    future::or(signal, future::or(death, future::or(asked, timer))).await
 }
 
 fn pass_on(posts: &[Post], signal: Signal) {
@@ -306,6 +339,7 @@ fn bury(posts: &mut Vec<Post>, index: usize, how: Ended, roles: &[Role]) -> Opti
     let now = now();
     let post = posts.get_mut(index)?;
     let pid = post.child.take().map_or(0, |child| child.pid());
+    post.line = None;
     let role = post.role;
     if !roles.contains(&role) {
         log::info!("{role} child process {pid} {how}; it is not needed any more");

@@ -31,10 +31,11 @@ pub use event::{
 };
 pub use instance::{Heard, Instance};
 pub use note::Note;
+pub use observe::Influence;
 pub use receive::Rejection;
 pub use stats::Stats;
 pub use sync::Group;
-pub use track::Faults;
+pub use track::{Bearing, Faults};
 
 use core::net::IpAddr;
 
@@ -364,6 +365,11 @@ impl Engine {
         self.instances
             .iter()
             .map(|instance| (instance.id(), instance))
+    }
+
+    /// What is watched for one of them, and what it does to it now.
+    pub fn influences<'a>(&'a self, instance: &'a Instance) -> impl Iterator<Item = Influence<'a>> {
+        observe::influences(instance, &self.world)
     }
 
     /// A sync group.

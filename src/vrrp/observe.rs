@@ -64,28 +64,8 @@ pub(super) fn observe(instance: &mut Instance, world: &World, now: Instant, out:
             sum.faults.add(Faults::NO_PEER);
         }
     }
-    let must_be_up = Weight::default();
-    for device in instance.devices() {
-        sum.interface(world, device, must_be_up);
-    }
-    for tracking in instance.trackings() {
-        for (name, weight) in &tracking.interfaces {
-            sum.interface(world, name, *weight);
-        }
-        let lists = [
-            (TrackerKind::Script, &tracking.scripts, Faults::SCRIPT),
-            (TrackerKind::File, &tracking.files, Faults::FILE),
-            (TrackerKind::Process, &tracking.processes, Faults::PROCESS),
-        ];
-        for (kind, list, fault) in lists {
-            for (name, weight) in list {
-                sum.add(world.trackers.bearing(kind, name, *weight), fault);
-            }
-        }
-    }
-    for group in &instance.track_groups {
-        let bearing = world.trackers.bearing(TrackerKind::Statics, group, None);
-        sum.add(bearing, Faults::STATICS);
+    for influence in influences(instance, world) {
+        sum.add(influence.bearing, influence.fault());
     }
     let index = own.index;
     instance.ifindex = index;
@@ -96,6 +76,67 @@ pub(super) fn observe(instance: &mut Instance, world: &World, now: Instant, out:
     if instance.group().is_none() {
         instance.follow_faults(sum.known, now, out);
     }
+}
+
+/// Something that is watched, and what it does to a virtual router now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Influence<'a> {
+    /// What kind of tracker; `None` is an interface.
+    pub kind: Option<TrackerKind>,
+    /// Its name.
+    pub name: &'a str,
+    /// What it does; `None` while nothing is known of it.
+    pub bearing: Option<Bearing>,
+}
+
+impl Influence<'_> {
+    const fn fault(&self) -> Faults {
+        match self.kind {
+            None => Faults::INTERFACE,
+            Some(TrackerKind::Script) => Faults::SCRIPT,
+            Some(TrackerKind::File) => Faults::FILE,
+            Some(TrackerKind::Process) => Faults::PROCESS,
+            Some(TrackerKind::Statics) => Faults::STATICS,
+        }
+    }
+}
+
+/// All that is watched for a virtual router: the interfaces that it must have, and what it tracks.
+pub(super) fn influences<'a>(
+    instance: &'a Instance,
+    world: &'a World,
+) -> impl Iterator<Item = Influence<'a>> {
+    let interface = |name: &'a IfName, weight: Weight| Influence {
+        kind: None,
+        name: name.as_str(),
+        bearing: world.links.get(name).map(|link| bearing(weight, link.up)),
+    };
+    let devices = instance.devices();
+    let devices = devices.map(move |device| interface(device, Weight::default()));
+    let tracked = instance.trackings().flat_map(move |tracking| {
+        let interfaces = tracking.interfaces.iter();
+        let lists = [
+            (TrackerKind::Script, &tracking.scripts),
+            (TrackerKind::File, &tracking.files),
+            (TrackerKind::Process, &tracking.processes),
+        ];
+        let others = lists.into_iter().flat_map(move |(kind, list)| {
+            list.iter().map(move |(name, weight)| Influence {
+                kind: Some(kind),
+                name,
+                bearing: world.trackers.bearing(kind, name, *weight),
+            })
+        });
+        interfaces
+            .map(move |(name, weight)| interface(name, *weight))
+            .chain(others)
+    });
+    let statics = instance.track_groups.iter().map(|group| Influence {
+        kind: Some(TrackerKind::Statics),
+        name: group,
+        bearing: world.trackers.bearing(TrackerKind::Statics, group, None),
+    });
+    devices.chain(tracked).chain(statics)
 }
 
 impl Instance {
@@ -120,12 +161,6 @@ struct Sum {
 }
 
 impl Sum {
-    fn interface(&mut self, world: &World, name: &IfName, weight: Weight) {
-        let link = world.links.get(name);
-        let bearing = link.map(|link| bearing(weight, link.up));
-        self.add(bearing, Faults::INTERFACE);
-    }
-
     fn add(&mut self, bearing: Option<Bearing>, fault: Faults) {
         match bearing {
             Some(Bearing::Adds(weight)) => self.weights = self.weights.saturating_add(weight),

@@ -48,3 +48,50 @@ pub struct Stats {
     /// When we last became master.
     pub last_master: Option<Instant>,
 }
+
+impl Stats {
+    /// All counters by their names; those of keepalived by its names.
+    #[must_use]
+    pub const fn all(&self) -> [(&'static str, u64); 20] {
+        [
+            ("advert_rcvd", self.advert_rcvd),
+            ("advert_sent", self.advert_sent),
+            ("become_master", self.become_master),
+            ("release_master", self.release_master),
+            ("packet_len_err", self.packet_len_err),
+            ("advert_interval_err", self.advert_interval_err),
+            ("ip_ttl_err", self.ip_ttl_err),
+            ("invalid_type_rcvd", self.invalid_type_rcvd),
+            ("addr_list_err", self.addr_list_err),
+            ("invalid_authtype", self.invalid_authtype),
+            ("authtype_mismatch", self.authtype_mismatch),
+            ("auth_failure", self.auth_failure),
+            ("pri_zero_rcvd", self.pri_zero_rcvd),
+            ("pri_zero_sent", self.pri_zero_sent),
+            ("version_err", self.version_err),
+            ("checksum_err", self.checksum_err),
+            ("destination_err", self.destination_err),
+            ("unknown_peer", self.unknown_peer),
+            ("owner_ignored", self.owner_ignored),
+            ("lower_priority_ignored", self.lower_priority_ignored),
+        ]
+    }
+
+    /// Adverts that were not accepted, by what was wrong with them, as people say it.
+    #[must_use]
+    pub const fn refused(&self) -> [(&'static str, u64); 11] {
+        [
+            ("of another length than they say", self.packet_len_err),
+            ("with another interval", self.advert_interval_err),
+            ("that crossed a router (TTL)", self.ip_ttl_err),
+            ("of another type", self.invalid_type_rcvd),
+            ("with an unknown authentication", self.invalid_authtype),
+            ("with another authentication", self.authtype_mismatch),
+            ("with a wrong password", self.auth_failure),
+            ("of another version", self.version_err),
+            ("with a wrong checksum", self.checksum_err),
+            ("to another destination", self.destination_err),
+            ("from nobody who is a peer", self.unknown_peer),
+        ]
+    }
+}

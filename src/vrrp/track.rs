@@ -70,6 +70,13 @@ impl Faults {
         self.0 & other.0 != 0
     }
 
+    /// Each of them in a sentence.
+    pub fn sentences(self) -> impl Iterator<Item = &'static str> {
+        let all = Self::SENTENCES.into_iter();
+        all.filter(move |(fault, _)| self.contains(*fault))
+            .map(|(_, sentence)| sentence)
+    }
+
     pub(super) const fn add(&mut self, other: Self) {
         self.0 |= other.0;
     }
@@ -89,12 +96,9 @@ impl BitOr for Faults {
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut between = "";
-        for (fault, sentence) in Self::SENTENCES {
-            if self.contains(fault) {
-                write!(f, "{between}{sentence}")?;
-                between = ", ";
-            }
+        for (place, sentence) in self.sentences().enumerate() {
+            let between = if place == 0 { "" } else { ", " };
+            write!(f, "{between}{sentence}")?;
         }
         Ok(())
     }
@@ -102,7 +106,7 @@ impl fmt::Display for Faults {
 
 /// What one tracked thing does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bearing {
+pub enum Bearing {
     /// It adds this to the priority, zero included.
     Adds(i16),
     /// It is a fault.

@@ -24,14 +24,16 @@
 //! 7. **Addresses.** They are acquired by becoming master and released by ceasing to be; never twice, but for what a reload
 //!    changes. A backup never holds or announces them. Nobody but a master advertises, except to resign.
 //! 8. **Transition.** The state changes only as the documentation has it for what has happened. Nobody but an owner that
-//!    wishes to is master without listening first, nobody starts before `vrrp_startup_delay` is over.
+//!    wishes to is master without listening first, nobody starts before `vrrp_startup_delay` is over and all is known that may
+//!    be a fault, and a reload changes no state that it need not.
 //! 9. **Groups.** All members of a sync group are master or none is, all are in fault or none is, and the group is what they
 //!    are.
 //! 10. **Faults.** Who has a fault is in fault, and nobody else; who knows all that may be one has started.
 //! 11. **Priority.** What is advertised is the configured priority with the weights of all that is tracked.
 //! 12. **Listening.** A backup that hears an advert restarts its timer, shortens it to the skew, or lets it run, as section
 //!     6.4.2 of RFC 9568 says; a new one waits the full time.
-//! 13. **Contention.** A master that hears a better one gives way at once, and to nobody else (section 6.4.3).
+//! 13. **Contention.** A master that hears a better one gives way at once, and to nobody else (section 6.4.3), but that one
+//!     which slept may have to; it answers a lower one at once.
 //! 14. **Beat.** A master's next advert is never more than an interval after its last one.
 //! 15. **Rest.** After a deadline the next one lies ahead; one that comes too early does nothing; who has stopped wants none.
 //! 16. **Sequence.** No two adverts in answer to one event; no number of an authentication header is said twice.

@@ -253,6 +253,19 @@ impl Witness {
                 format!("from {from:?} to {to:?} by {kind:?}"),
             );
         }
+        if kind == Kind::Reload && !self.may_follow_reload(id, from, to, engine) {
+            return breach(
+                Rule::Transition,
+                format!("from {from:?} to {to:?} by a reload"),
+            );
+        }
+        if from == State::Init && matches!(to, State::Backup | State::Master) {
+            let instance = engine.get(id);
+            let able = instance.and_then(|instance| self.able(engine, instance));
+            if able.is_none_or(|(known, _)| !known) {
+                return breach(Rule::Transition, "starts before all is known");
+            }
+        }
         if from == State::Init && to == State::Master {
             let config = engine.get(id).map(Instance::config);
             if config.is_none_or(|config| !config.is_owner() || config.wish != Wish::Master) {
@@ -271,6 +284,17 @@ impl Witness {
         }
         self.moved.push(id);
         Ok(())
+    }
+
+    /// A reload is no reason to become or to cease to be master, but for the members of a sync group, which may have become
+    /// others.
+    fn may_follow_reload(&self, id: Id, from: State, to: State, engine: &Engine) -> bool {
+        let moves = matches!(
+            (from, to),
+            (State::Master, State::Backup) | (State::Backup, State::Master)
+        );
+        let grouped = engine.get(id).is_some_and(|i| i.group().is_some());
+        !moves || grouped || self.moved.contains(&id)
     }
 
     /// How those stand that have done something.
@@ -411,6 +435,14 @@ impl Witness {
         }
         let better = (theirs, Some(before.from)) > (ours, before.source);
         let stays = instance.state() == State::Master;
+        // Its timer ran out long ago: others may have become master while it slept.
+        let late = before
+            .deadline
+            .is_some_and(|due| now > due + config.interval.as_duration());
+        let yields = !config.preempt || config.timer_expired_backup.is_some();
+        if !stays && late && yields {
+            return Ok(());
+        }
         if stays == better {
             let text = format!("master of {ours} heard {theirs}, and stays: {stays}");
             return breach(Rule::Contention, text);

@@ -6,9 +6,9 @@ mod vrrp;
 use core::fmt::{self, Display, Write};
 
 use super::keys::Feature;
-use crate::model::global::{Fifo, ReceiveBuffer, Scheduling};
+use crate::model::global::{ControlSocket, Fifo, ReceiveBuffer, Scheduling};
 use crate::model::{Announcing, Command, Global, Model, User, Weight};
-use crate::time::Seconds;
+use crate::time::{Seconds, micros};
 
 /// The text of a model.
 #[must_use]
@@ -318,6 +318,11 @@ fn system(global: &Global, out: &mut Out) {
     out.word("state_dump_file", global.files.state.as_ref());
     out.word("stats_dump_file", global.files.stats.as_ref());
     out.word("json_dump_file", global.files.json.as_ref());
+    match &global.control_socket {
+        ControlSocket::BesidePidFile => {}
+        ControlSocket::At(path) => out.line(format_args!("control_socket {}", Quoted(path))),
+        ControlSocket::Off => out.line(format_args!("control_socket off")),
+    }
     if global.json_version != 1 {
         out.line(format_args!("json_version {}", global.json_version));
     }
@@ -329,10 +334,7 @@ fn system(global: &Global, out: &mut Out) {
         Some(auto.most).filter(|most| *most != 0),
     );
     let delay = Some(auto.delay).filter(|delay| *delay != default.delay);
-    out.value(
-        "min_auto_priority_delay",
-        delay.map(|delay| delay.as_micros()),
-    );
+    out.value("min_auto_priority_delay", delay.map(micros));
     out.word("process_name", global.names.parent.as_ref());
     out.word("vrrp_process_name", global.names.vrrp.as_ref());
     out.word("checker_process_name", global.names.checkers.as_ref());

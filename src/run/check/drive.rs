@@ -8,27 +8,31 @@ use std::io;
 
 use smol::future;
 
+use super::desk;
 use super::director::Director;
 use super::report;
 use crate::error::Exit;
 use crate::io::sys;
 use crate::model::Model;
+use crate::run::control::Inbox;
+use crate::run::options::Options;
 use crate::run::reactor::sleep_until;
 use crate::run::signal::{Orders, Signal};
 
-/// Keeps the virtual servers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
-/// `None` after having said why not. With `keep`, the table stays as it is at the end.
+/// Keeps the virtual servers of a configuration until a signal stops it, and answers what comes into `inbox`. `reload` gives the
+/// configuration to go on with, or `None` after having said why not.
 pub async fn drive(
     mut model: Box<Model>,
     signals: &mut impl Orders,
-    keep: bool,
+    options: &Options,
+    inbox: &Inbox,
     mut reload: impl FnMut() -> Option<Box<Model>>,
 ) -> Exit {
     let mut director = Box::new(Director::start(&mut model));
     drop(model);
     sys::return_memory();
     let exit = loop {
-        let done = match happening(&director, signals.next()).await {
+        let done = match happening(&director, inbox, signals.next()).await {
             Ok(Happening::Due) => {
                 director.tick();
                 Ok(())
@@ -38,6 +42,13 @@ pub async fn drive(
                 Ok(())
             }
             Ok(Happening::Presence) => director.observe(),
+            Ok(Happening::Asked) => {
+                if let Some(call) = inbox.take() {
+                    let part = desk::answer(&mut director, &call.request, &mut reload);
+                    call.reply(part);
+                }
+                Ok(())
+            }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
             Ok(Happening::Signal(Ok(Signal::Reload))) => {
                 if let Some(mut model) = reload() {
@@ -60,7 +71,7 @@ pub async fn drive(
             break Exit::Internal;
         }
     };
-    director.stop(keep);
+    director.stop(options.dont_release_ipvs);
     // The end of a script is a signal too.
     let deaf = async {
         while signals.next().await.is_ok() {}
@@ -78,6 +89,8 @@ enum Happening<S> {
     News,
     /// An address came or went.
     Presence,
+    /// Somebody asks how it is.
+    Asked,
     /// Somebody sent a signal.
     Signal(S),
 }
@@ -85,6 +98,7 @@ enum Happening<S> {
 /// Waits for the next thing.
 async fn happening<S>(
     director: &Director,
+    inbox: &Inbox,
     signal: impl Future<Output = S>,
 ) -> io::Result<Happening<S>> {
     let mut due = pin!(sleep_until(director.deadline()));
@@ -95,7 +109,10 @@ async fn happening<S>(
         if director.poll_presence(context)?.is_ready() {
             return Poll::Ready(Ok(Happening::Presence));
         }
-        due.as_mut().poll(context).map(|()| Ok(Happening::Due))
+        if due.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(Happening::Due));
+        }
+        inbox.poll(context).map(|()| Ok(Happening::Asked))
     });
     future::or(async { Ok(Happening::Signal(signal.await)) }, thing).await
 }

@@ -8,6 +8,7 @@ use crate::track;
 
 pub mod attempts;
 pub mod command;
+mod desk;
 pub mod director;
 pub mod drive;
 pub mod notifier;

@@ -8,25 +8,28 @@ use std::path::Path;
 
 use smol::future;
 
-use super::report::{Clock, Report};
+use super::desk;
+use super::report::{Report, clock};
 use super::router::Router;
 use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
+use crate::run::control::Inbox;
+use crate::run::options::Options;
 use crate::run::reactor::{now, sleep_until};
 use crate::run::signal::{Orders, Signal};
 
-/// Runs the virtual routers of a configuration until a signal stops it. `reload` gives the configuration to go on with, or
-/// `None` after having said why not. With `keep`, addresses stay where they are at the end; with `record`, what happens is
-/// written down in that file.
+/// Runs the virtual routers of a configuration until a signal stops it, and answers what comes into `inbox`. `reload` gives the
+/// configuration to go on with, or
+/// `None` after having said why not.
 pub async fn drive(
     mut model: Box<Model>,
     signals: &mut impl Orders,
-    keep: bool,
-    record: Option<&Path>,
+    options: &Options,
+    inbox: &Inbox,
     mut reload: impl FnMut() -> Option<Box<Model>>,
 ) -> Exit {
-    let started = Router::start(&mut model, record);
+    let started = Router::start(&mut model, options.record.as_deref().map(Path::new));
     drop(model);
     // On the heap, as the model was: a future is copied from frame to frame before it stays anywhere, and no page of a stack
     // is ever given back.
@@ -39,7 +42,7 @@ pub async fn drive(
     };
     let mut buffer = [0; advert::BUFFER];
     let exit = loop {
-        let observed = match happening(&router, signals.next()).await {
+        let observed = match happening(&router, inbox, signals.next()).await {
             Ok(Happening::Due) => {
                 router.tick(&mut buffer);
                 Ok(())
@@ -51,6 +54,13 @@ pub async fn drive(
             Ok(Happening::Change) => router.observe(),
             Ok(Happening::Finding) => {
                 router.learn();
+                Ok(())
+            }
+            Ok(Happening::Asked) => {
+                if let Some(call) = inbox.take() {
+                    let part = desk::answer(&mut router, &call.request, &mut reload);
+                    call.reply(part);
+                }
                 Ok(())
             }
             Ok(Happening::Signal(Ok(Signal::Stop))) => break Exit::Ok,
@@ -71,7 +81,7 @@ pub async fn drive(
             break Exit::Internal;
         }
     };
-    router.stop(keep);
+    router.stop(options.dont_release_vrrp);
     // The end of a script is a signal too.
     let deaf = async {
         while signals.next().await.is_ok() {}
@@ -89,7 +99,7 @@ fn report(router: &mut Router, signal: Signal) {
         Signal::Stats | Signal::StatsClear => Report::Stats,
         Signal::Stop | Signal::Reload => return,
     };
-    if let Err(error) = report.write(router.engine(), router.global(), Clock::read(now())) {
+    if let Err(error) = report.write(router.engine(), router.global(), clock(now())) {
         let path = report.path(router.global());
         log::error!("cannot write {}: {error}", path.display());
     }
@@ -109,6 +119,8 @@ enum Happening<S> {
     Change,
     /// Something that is tracked has changed.
     Finding,
+    /// Somebody asks how it is.
+    Asked,
     /// Somebody sent a signal.
     Signal(S),
 }
@@ -117,6 +129,7 @@ enum Happening<S> {
 /// spoke meanwhile.
 async fn happening<S>(
     router: &Router,
+    inbox: &Inbox,
     signal: impl Future<Output = S>,
 ) -> io::Result<Happening<S>> {
     if router.is_busy() {
@@ -134,10 +147,10 @@ async fn happening<S>(
         if router.trackers().poll_news(context).is_ready() {
             return Poll::Ready(Ok(Happening::Finding));
         }
-        match due.as_mut().as_pin_mut().map(|due| due.poll(context)) {
-            Some(Poll::Ready(())) => Poll::Ready(Ok(Happening::Due)),
-            _ => Poll::Pending,
+        if let Some(Poll::Ready(())) = due.as_mut().as_pin_mut().map(|due| due.poll(context)) {
+            return Poll::Ready(Ok(Happening::Due));
         }
+        inbox.poll(context).map(|()| Ok(Happening::Asked))
     });
     future::or(async { Ok(Happening::Signal(signal.await)) }, thing).await
 }

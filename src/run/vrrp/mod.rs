@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod announcer;
 pub mod debouncer;
+pub mod desk;
 pub mod drive;
 pub mod firewall;
 pub mod links;

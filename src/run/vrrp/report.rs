@@ -10,35 +10,23 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::addresses::broadcast;
+use crate::console::json::Json;
+use crate::console::span::Clock;
+use crate::io::sys;
 use crate::model::{Address, Auth, Command, Global, Wish};
 use crate::name::IfName;
-use crate::run::json::Json;
 use crate::run::replace::replace;
 use crate::time::{Instant, Seconds};
 use crate::vrrp::{Engine, Instance, State, Stats};
 
-/// The clock of the engine beside the clock on the wall, read together.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    /// Of the engine.
-    pub now: Instant,
-    /// On the wall, since 1970.
-    pub wall: Duration,
-}
-
-impl Clock {
-    /// Reads both.
-    #[must_use]
-    pub fn read(now: Instant) -> Self {
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Self {
-            now,
-            wall: wall.unwrap_or_default(),
-        }
-    }
-
-    fn at(&self, then: Instant) -> Duration {
-        self.wall.saturating_sub(self.now.since(then))
+/// Reads the clocks.
+#[must_use]
+pub fn clock(now: Instant) -> Clock {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Clock {
+        now,
+        wall: wall.unwrap_or_default(),
+        ahead: sys::local_time().ahead,
     }
 }
 

@@ -28,6 +28,7 @@ use super::replicator::Replicator;
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
+use crate::console::vrrp::Events;
 use crate::io::frame::FrameSocket;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::Netlink;
@@ -76,6 +77,7 @@ pub struct Router {
     /// When the last advert was read.
     heard_at: Instant,
     work: VecDeque<Work>,
+    events: Events,
     /// What is left of [`Work::Reconcile`], as it was planned.
     steps: VecDeque<Step>,
     actions: Vec<Action>,
@@ -147,6 +149,7 @@ impl Router {
             recorder: recorder.transpose()?,
             heard_at: Instant(0),
             work: VecDeque::new(),
+            events: Events::default(),
             steps: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
@@ -196,6 +199,12 @@ impl Router {
     #[must_use]
     pub const fn trackers(&self) -> &Trackers {
         &self.trackers
+    }
+
+    /// What has happened lately.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
     }
 
     /// When [`Self::tick`] has something to do: at once while there is work.
@@ -376,6 +385,7 @@ impl Router {
                     self.work.push_back(Work::Tell(news));
                 }
                 Action::Say { id, note } => {
+                    self.events.push(now(), id, note);
                     if let Some(instance) = self.engine.get(id) {
                         log::log!(note.level(), "({}) {note}", instance.config().name);
                     }

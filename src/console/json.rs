@@ -2,10 +2,18 @@
 
 use core::fmt::{self, Display, Write};
 
+/// The members of an object without its braces: others may follow.
+pub fn member(fill: impl FnOnce(&mut Json<'_>) -> fmt::Result) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = fill(&mut Json::new(&mut text));
+    text
+}
+
 /// Writes one JSON value after another, commas where they belong.
 ///
 /// ```
-/// # use keepalite::run::json::Json;
+/// # use keepalite::console::json::Json;
 /// let mut text = String::new();
 /// let mut json = Json::new(&mut text);
 /// json.object(|o| {
@@ -79,6 +87,16 @@ impl<'a> Json<'a> {
                 list.quoted(&value)
             })
         })
+    }
+
+    /// A member that is a list; `fill` writes its elements.
+    pub fn array_of(
+        &mut self,
+        key: &str,
+        fill: impl FnOnce(&mut Json<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        self.key(key)?;
+        self.nest('[', ']', fill)
     }
 
     fn nest(
