@@ -149,18 +149,32 @@ impl<K: Ord, V> Map<K, V> {
     }
 }
 
+/// Many are put in by one pass over what is there, and not by one for each.
 impl<K: Ord, V> Extend<(K, V)> for Map<K, V> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        let mut new = Self::new();
         for (key, value) in entries {
-            self.insert(key, value);
+            new.insert(key, value);
         }
+        let room = Vec::with_capacity(self.len() + new.len());
+        let mut old = core::mem::replace(&mut self.0, room).into_iter().peekable();
+        for (key, value) in new.0 {
+            while let Some(before) = old.next_if(|(other, _)| *other < key) {
+                self.0.push(before);
+            }
+            old.next_if(|(other, _)| *other == key);
+            self.0.push((key, value));
+        }
+        self.0.extend(old);
     }
 }
 
 impl<K: Ord, V> FromIterator<(K, V)> for Map<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut map = Self::new();
-        map.extend(entries);
+        for (key, value) in entries {
+            map.insert(key, value);
+        }
         map
     }
 }
@@ -370,6 +384,13 @@ mod tests {
                 _ => assert_eq!(map.insert(key, what), tree.insert(key, what)),
             }
             assert_eq!(map.get(&key), tree.get(&key));
+            assert!(map.iter().eq(tree.iter()));
+        }
+        for count in [0, 1, 9, 100] {
+            let more: Vec<(u32, u32)> =
+                numbers.by_ref().take(count).map(|n| (n % 128, n)).collect();
+            map.extend(more.clone());
+            tree.extend(more);
             assert!(map.iter().eq(tree.iter()));
         }
         map.retain(|key, _| key % 2 == 0);

@@ -14,7 +14,7 @@ use keepalite::io::monitor::{Change, Monitor};
 use lab::{Capture, Client, Frame, Host, Lab, Program, SOON, Seen, wait_until, with_namespaces};
 
 /// No advert may be later than this, or a backup takes over.
-const GAP: Duration = Duration::from_millis(150);
+const GAP: Duration = Duration::from_millis(350);
 
 /// Whatever is about: a busy router with a script, a FIFO and its reader, and a second virtual router that no change is about.
 fn base(scratch: &Path) -> String {
@@ -38,7 +38,7 @@ fn base(scratch: &Path) -> String {
              virtual_router_id 1
              priority 100
              version 3
-             advert_int 0.05
+             advert_int 0.1
              garp_master_delay 0
              virtual_ipaddress {{
                  10.0.0.100
@@ -49,7 +49,7 @@ fn base(scratch: &Path) -> String {
              virtual_router_id 99
              priority 100
              version 3
-             advert_int 0.05
+             advert_int 0.1
              garp_master_delay 0
              track_script {{
                  once
@@ -175,7 +175,7 @@ const ROWS: &[Row] = &[
     ),
     quiet("its name", "vrrp_instance A {", "vrrp_instance B {"),
     quiet("its priority", "id 1\n", "id 1\n priority 150\n"),
-    quiet("its interval", "id 1\n", "id 1\n advert_int 0.04\n"),
+    quiet("its interval", "id 1\n", "id 1\n advert_int 0.08\n"),
     quiet("its preemption", "id 1\n", "id 1\n nopreempt\n"),
     quiet("the delay of it", "id 1\n", "id 1\n preempt_delay 5\n"),
     quiet(
@@ -254,7 +254,7 @@ const ROWS: &[Row] = &[
         ..holding(
             "a virtual router more",
             "vrrp_instance A",
-            "vrrp_instance C {\n interface eth0\n virtual_router_id 3\n version 3\n advert_int 0.05\n \
+            "vrrp_instance C {\n interface eth0\n virtual_router_id 3\n version 3\n advert_int 0.1\n \
         virtual_ipaddress {\n 10.0.0.103\n }\n}\nvrrp_instance A",
             &["+10.0.0.103/32"],
         )
@@ -408,7 +408,7 @@ fn hundreds_of_reloads_under_traffic_move_nothing_and_nothing_grows() {
         let base = base(&scratch);
         let daemon = host.daemon(Program::Keepalite, &base);
         settle(host, &capture, &scratch);
-        let weaker = "vrrp_instance A {\n interface eth0\n virtual_router_id 1\n priority 50\n version 3\n advert_int 0.05\n \
+        let weaker = "vrrp_instance A {\n interface eth0\n virtual_router_id 1\n priority 50\n version 3\n advert_int 0.1\n \
              virtual_ipaddress {\n 10.0.0.100\n }\n}\n";
         let _backup = lab.host("two").daemon(Program::Keepalite, weaker);
         let client = Client::start(lab.host("client"), "10.0.0.100".parse().unwrap()).unwrap();
@@ -476,7 +476,7 @@ fn with_addresses(base: &str, count: u16) -> String {
         .map(|[high, low]| format!("  10.1.{high}.{low}\n"))
         .collect();
     format!(
-        "{base}vrrp_instance Many {{\n interface eth0\n virtual_router_id 7\n priority 255\n version 3\n advert_int 0.05\n \
+        "{base}vrrp_instance Many {{\n interface eth0\n virtual_router_id 7\n priority 255\n version 3\n advert_int 0.1\n \
          virtual_ipaddress {{\n 10.0.0.107\n }}\n virtual_ipaddress_excluded {{\n{addresses} }}\n}}\n"
     )
 }

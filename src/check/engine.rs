@@ -11,7 +11,9 @@ use super::pool::{Pool, Server};
 use super::probe::{Change, Effect, Phase, Probe, file_effect};
 use super::schedule::{Schedule, spread};
 use crate::model::Weight;
-use crate::model::lvs::{Check, Entry, FlushOnStop, Group, Service};
+use crate::model::lvs::{
+    Check, Entry, FlushOnStop, Group, Lvs, RealServer, Service, VirtualServer,
+};
 use crate::sorted::Map;
 use crate::time::Instant;
 use crate::track;
@@ -43,6 +45,30 @@ impl Engine {
     #[must_use]
     pub fn pools(&self) -> &[Pool] {
         &self.pools
+    }
+
+    /// The configuration that runs, as far as it is kept: groups, and virtual servers with their real ones and checks.
+    #[must_use]
+    pub fn running(&self) -> Lvs {
+        let checkers = |server: &Server| {
+            let probes = server.probes.iter().filter_map(|id| self.probe(*id));
+            probes.map(|probe| (**probe.checker()).clone()).collect()
+        };
+        let real = |server: &Server| RealServer {
+            checkers: checkers(server),
+            ..server.config.clone()
+        };
+        let servers = self.pools.iter().map(|pool| VirtualServer {
+            real: pool.servers.iter().map(real).collect(),
+            ..pool.config.clone()
+        });
+        Lvs {
+            groups: self.groups.clone(),
+            servers: servers.collect(),
+            init_notifies: self.init_notifies,
+            flush_on_stop: self.flush_on_stop,
+            ..Lvs::default()
+        }
     }
 
     /// A pool by its name.
@@ -99,7 +125,9 @@ impl Engine {
             Event::Outcome(id, Outcome::Failed(reason)) => {
                 self.result(id, Err(Cause::Answer(reason)), now, out);
             }
-            Event::Outcome(id, Outcome::Untried(_)) => self.rest(id, now),
+            Event::Outcome(id, Outcome::Untried(reason)) => {
+                self.miss(id, Cause::Answer(reason), now, out);
+            }
             Event::Ended(id, outcome) => {
                 let result = self.probe(id).map(|probe| command_effect(probe, outcome));
                 if let Some(result) = result {
@@ -188,6 +216,17 @@ impl Engine {
         } else {
             probe.set_phase(Phase::Resting);
         }
+    }
+
+    /// An attempt could not be made, which says nothing about the server.
+    fn miss(&mut self, id: ProbeId, cause: Cause, now: Instant, out: &mut Vec<Action>) {
+        let probe = find(&self.probes, id).and_then(|at| self.probes.get_mut(at));
+        let Some(probe) = probe else { return };
+        if probe.miss(cause, now) {
+            let first = probe.subscribers.first();
+            out.extend(first.map(|server| Action::Say(Note::Missed(*server, id))));
+        }
+        self.rest(id, now);
     }
 
     fn result(

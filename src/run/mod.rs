@@ -20,6 +20,7 @@ use crate::model::{Command, Global, Model, Statics};
 #[cfg(feature = "lvs")]
 pub mod check;
 pub mod child;
+pub mod clock;
 pub mod command;
 pub mod configuration;
 pub mod control;
@@ -262,7 +263,7 @@ fn open_door(options: &Options, global: &Global) -> (Option<Door>, Desk) {
         })
         .ok()
     });
-    (door, Desk::open(inbox))
+    (door, Desk::open(inbox, options))
 }
 
 /// Does what a role is there for until a signal stops it, and answers what comes into `inbox`. `read` gives the configuration to go

@@ -81,7 +81,9 @@ impl Routers {
             if self.excluded > 0 {
                 text.push_str("    virtual_ipaddress_excluded {\n");
                 for address in 0..self.excluded {
-                    let [high, low] = address.to_be_bytes();
+                    // In no order, as people have them.
+                    let scattered = u32::from(address) * 1597 % u32::from(self.excluded);
+                    let [_, _, high, low] = scattered.to_be_bytes();
                     let _ = writeln!(text, "        10.{}.{number}.{low}/32", u16::from(high) + 2);
                 }
                 text.push_str("    }\n");

@@ -36,19 +36,23 @@ pub fn plan<'a>(
     ours: &Map<Key, Object>,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut keys = Set::new();
-    for Wanted { object, tracked } in desired {
-        let key = object.key();
-        match observed(&key) {
-            _ if keys.contains(&key) => {}
+    let keys: Vec<Key> = desired.iter().map(|wanted| wanted.object.key()).collect();
+    // References: of thousands in no order each makes room among the others.
+    let mut wanted_keys = Set::new();
+    for (Wanted { object, tracked }, key) in desired.into_iter().zip(&keys) {
+        let is_first = wanted_keys.insert(key);
+        match observed(key) {
+            _ if !is_first => {}
             Some(there) if there.serves(&object) => {}
-            _ if !tracked && ours.get(&key) == Some(&object) => {}
+            _ if !tracked && ours.get(key) == Some(&object) => {}
             Some(there) => steps.extend([Step::Remove(there.to_object()), Step::Add(object)]),
             None => steps.push(Step::Add(object)),
         }
-        keys.insert(key);
     }
-    let surplus = ours.iter().rev().filter(|(key, _)| !keys.contains(key));
+    let surplus = ours
+        .iter()
+        .rev()
+        .filter(|(key, _)| !wanted_keys.contains(key));
     steps.extend(
         surplus.filter_map(|(key, object)| match (observed(key), object) {
             (Some(there), _) => Some(Step::Remove(there.to_object())),

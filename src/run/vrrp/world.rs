@@ -46,9 +46,8 @@ impl World {
         for link in link::list(netlink)? {
             world.learn(Change::Link(link));
         }
-        for there in address::list(netlink)? {
-            world.learn(Change::Address(there));
-        }
+        let addresses = address::list(netlink)?.into_iter();
+        world.learn_all(addresses.map(Change::Address));
         Ok(world)
     }
 
@@ -78,6 +77,25 @@ impl World {
     pub fn read_rules(&mut self, netlink: &mut Netlink) -> Result<(), NetError> {
         self.rules = rule::list(netlink)?.into_iter().collect();
         Ok(())
+    }
+
+    /// Takes announcements in, in their order.
+    pub fn learn_all(&mut self, changes: impl Iterator<Item = Change>) {
+        let mut new: Vec<(address::Key, Seen)> = Vec::new();
+        for change in changes {
+            match change {
+                Change::Address(there) if !self.addresses.contains_key(&there.key()) => {
+                    let order = self.seen;
+                    self.seen = order.wrapping_add(1);
+                    new.push((there.key(), Seen { order, there }));
+                }
+                other => {
+                    self.addresses.extend(new.drain(..));
+                    self.learn(other);
+                }
+            }
+        }
+        self.addresses.extend(new);
     }
 
     /// Takes one announcement in. [`Change::Overrun`] is the caller's: read everything again.

@@ -177,6 +177,7 @@ impl Router {
     pub(super) fn change(&mut self, steps: Vec<Step>) {
         let mut batch = Batch::default();
         let mut asked = Vec::with_capacity(steps.len());
+        let mut added = Vec::with_capacity(steps.len());
         let now = now();
         let nobody = IfName::default();
         for step in steps {
@@ -190,10 +191,10 @@ impl Router {
             match &step {
                 Step::Add(wanted) => {
                     wanted.add(&mut batch, dev);
-                    let before = self.ours.insert(key.clone(), wanted.clone());
-                    if before.is_some() && !self.patience.is_refused(&key) {
-                        self.lost(key, wanted, now);
+                    if self.ours.contains_key(&key) && !self.patience.is_refused(&key) {
+                        self.lost(key.clone(), wanted, now);
                     }
+                    added.push((key, wanted.clone()));
                 }
                 Step::Remove(unwanted) => {
                     unwanted.remove(&mut batch, dev);
@@ -202,6 +203,7 @@ impl Router {
             }
             asked.push(step);
         }
+        self.ours.extend(added);
         let mut refusals = self.commit(batch);
         refusals.sort_by_key(|refusal| refusal.place);
         let mut refusals = refusals.iter().peekable();

@@ -31,12 +31,12 @@ impl Router {
         let lost = changes.contains(&Change::Overrun);
         let is_link = |change: &Change| matches!(change, Change::Link(_) | Change::LinkGone(_));
         let links = lost || changes.iter().any(is_link);
-        for change in changes.drain(..) {
-            if let Change::Address(there) = &change {
+        for change in &changes {
+            if let Change::Address(there) = change {
                 self.look_for_duplicate(there);
             }
-            self.world.learn(change);
         }
+        self.world.learn_all(changes.drain(..));
         self.changes = changes;
         if lost {
             match World::read(&mut self.netlink) {
@@ -53,10 +53,10 @@ impl Router {
     /// An address of ours that the kernel has asked the link for (`-nodad`), and that was answered.
     fn look_for_duplicate(&self, there: &Assignment) {
         let failed = |there: &Assignment| there.flags & address::flag::DADFAILED != 0;
-        let Some(There::Address(before)) = self.world.there(&Key::Address(there.key())) else {
-            return;
-        };
-        if failed(there) && !failed(before) && self.desired.may_be(there.ip) {
+        // One that is new may have been looked for while we slept.
+        let before = self.world.there(&Key::Address(there.key()));
+        let told = matches!(before, Some(There::Address(before)) if failed(before));
+        if failed(there) && !told && self.desired.may_be(there.ip) {
             log::error!("another host has the address {there}: it does not work here");
         }
     }
