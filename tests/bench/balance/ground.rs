@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use keepalite::error::Chain;
-use keepalite::io::ipvs::{Destination, Endpoint, Ipvs, Key, Protocol, Usage};
+use keepalite::io::ipvs::{Destination, Endpoint, Ipvs, Key, Protocol};
 
 use crate::Side;
 use crate::lab::{Host, Lab, Process};
@@ -74,7 +74,7 @@ impl Ground {
     ) -> io::Result<Duration> {
         let mut ipvs = self.ipvs.borrow_mut();
         while begin.elapsed() < LONG {
-            if ipvs.usage(key).is_ok_and(|members| enough(&members)) {
+            if ipvs.real_servers(key).is_ok_and(|members| enough(&members)) {
                 return Ok(begin.elapsed());
             }
             std::thread::sleep(LOOK);
@@ -85,7 +85,7 @@ impl Ground {
     }
 }
 
-pub(crate) type Members = std::collections::BTreeMap<Endpoint, (Destination, Usage)>;
+pub(crate) type Members = std::collections::BTreeMap<Endpoint, Destination>;
 
 pub(crate) fn told(error: keepalite::io::error::NetError) -> io::Error {
     io::Error::other(Chain(&error).to_string())

@@ -93,7 +93,7 @@ fn once(ground: &Ground, side: &Side) -> io::Result<[f64; 10]> {
     let odd = endpoint(SERVERS - 1);
     let heavier = |weight| {
         move |members: &crate::ground::Members| {
-            members.get(&odd).is_some_and(|(d, _)| d.weight == weight)
+            members.get(&odd).is_some_and(|d| d.weight == weight)
         }
     };
     let reloaded = ground.wait(last, begin, heavier(9))?;
