@@ -108,8 +108,12 @@ impl Exchange<'_> {
             within(until, self.socket.writable(), Reason::Unconnected).await?;
         }
         let mut step = self.talk.opened(&mut out);
-        // What is sent finds out by itself whether the connection stands.
-        while stream && out.is_empty() && !self.socket.get_ref().connected().map_err(reason)? {
+        // What is sent finds out by itself whether the connection stands, and so has the reactor if nothing went wrong.
+        while stream
+            && out.is_empty()
+            && self.socket.is_broken()
+            && !self.socket.get_ref().connected().map_err(reason)?
+        {
             within(until, self.socket.writable(), Reason::Unconnected).await?;
         }
         let (mut drained, mut pieces) = (true, 0);
