@@ -318,7 +318,7 @@ mod tests {
         };
         assert!(status.json);
         assert_eq!(status.name.as_deref(), Some("VI_1"));
-        for wrong in ["k status --jsno", "k status a b"] {
+        for wrong in ["k status --jsno", "k status a b", "k explain"] {
             assert!(matches!(ask(wrong), Request::Refuse(_)), "{wrong}");
         }
         assert!(matches!(ask("k status --help"), Request::Print(said) if said.contains("--json")));

@@ -60,6 +60,34 @@ impl fmt::Display for Seconds {
     }
 }
 
+/// A span in its two greatest units: `12s`, `3m 10s`, `2h 3m`, `5d 4h`; below ten seconds with tenths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let parts = [
+            (seconds / 86_400, 'd'),
+            (seconds / 3600 % 24, 'h'),
+            (seconds / 60 % 60, 'm'),
+            (seconds % 60, 's'),
+        ];
+        if seconds < 10 {
+            return write!(f, "{seconds}.{}s", self.0.subsec_millis() / 100);
+        }
+        let first = parts.iter().position(|(count, _)| *count > 0);
+        let mut shown = parts.iter().skip(first.unwrap_or(3)).take(2);
+        if let Some((count, unit)) = shown.next() {
+            write!(f, "{count}{unit}")?;
+        }
+        match shown.next() {
+            Some((count, unit)) if *count > 0 => write!(f, " {count}{unit}"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Decimal seconds, as people write them, as microseconds; digits beyond the sixth are rounded.
 #[must_use]
 pub fn micros_of(text: &str) -> Option<u64> {
@@ -184,5 +212,16 @@ mod tests {
         assert_eq!(Instant(u64::MAX) + Duration::MAX, Instant(u64::MAX));
         assert_eq!(Instant(5) - Duration::from_secs(1), Instant(0));
         assert_eq!(Instant(5).since(Instant(9)), Duration::ZERO);
+    }
+
+    #[test]
+    fn spans_are_told_in_their_two_greatest_units() {
+        let told = [0, 9, 10, 59, 60, 190, 3600, 7380, 90_000, 450_000]
+            .map(|seconds| Span(Duration::from_secs(seconds)).to_string());
+        let expected = [
+            "0.0s", "9.0s", "10s", "59s", "1m", "3m 10s", "1h", "2h 3m", "1d 1h", "5d 5h",
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(Span(Duration::from_millis(3609)).to_string(), "3.6s");
     }
 }

@@ -11,7 +11,9 @@ use super::pool::{Pool, Server};
 use super::probe::{Change, Effect, Phase, Probe, file_effect};
 use super::schedule::{Schedule, spread};
 use crate::model::Weight;
-use crate::model::lvs::{Check, Entry, FlushOnStop, Group, Service};
+use crate::model::lvs::{
+    Check, Entry, FlushOnStop, Group, Lvs, RealServer, Service, VirtualServer,
+};
 use crate::sorted::Map;
 use crate::time::Instant;
 use crate::track;
@@ -45,6 +47,30 @@ impl Engine {
         &self.pools
     }
 
+    /// The configuration that runs, as far as it is kept: groups, and virtual servers with their real ones and checks.
+    #[must_use]
+    pub fn running(&self) -> Lvs {
+        let checkers = |server: &Server| {
+            let probes = server.probes.iter().filter_map(|id| self.probe(*id));
+            probes.map(|probe| (**probe.checker()).clone()).collect()
+        };
+        let real = |server: &Server| RealServer {
+            checkers: checkers(server),
+            ..server.config.clone()
+        };
+        let servers = self.pools.iter().map(|pool| VirtualServer {
+            real: pool.servers.iter().map(real).collect(),
+            ..pool.config.clone()
+        });
+        Lvs {
+            groups: self.groups.clone(),
+            servers: servers.collect(),
+            init_notifies: self.init_notifies,
+            flush_on_stop: self.flush_on_stop,
+            ..Lvs::default()
+        }
+    }
+
     /// A pool by its name.
     #[must_use]
     pub fn pool(&self, id: PoolId) -> Option<&Pool> {
@@ -60,7 +86,7 @@ impl Engine {
     /// A probe by its name; none if a reload has ended it.
     #[must_use]
     pub fn probe(&self, id: ProbeId) -> Option<&Probe> {
-        find(&self.probes, id).and_then(|at| self.probes.get(at))
+        probe(&self.probes, id)
     }
 
     /// The probes: every check that is made, once.
@@ -99,7 +125,9 @@ impl Engine {
             Event::Outcome(id, Outcome::Failed(reason)) => {
                 self.result(id, Err(Cause::Answer(reason)), now, out);
             }
-            Event::Outcome(id, Outcome::Untried(_)) => self.rest(id, now),
+            Event::Outcome(id, Outcome::Untried(reason)) => {
+                self.miss(id, Cause::Answer(reason), now, out);
+            }
             Event::Ended(id, outcome) => {
                 let result = self.probe(id).map(|probe| command_effect(probe, outcome));
                 if let Some(result) = result {
@@ -166,7 +194,7 @@ impl Engine {
     fn attempt(&mut self, now: Instant, out: &mut Vec<Action>) {
         while let Some((at, id)) = self.schedule.earliest().filter(|(at, _)| *at <= now) {
             self.schedule.pop();
-            let probe = find(&self.probes, id).and_then(|at| self.probes.get_mut(at));
+            let probe = probe_mut(&mut self.probes, id);
             // A due time that was moved is not the one that counts.
             if let Some(probe) = probe.filter(|probe| probe.phase() == Phase::Waiting(at)) {
                 probe.set_phase(Phase::Running(now));
@@ -177,7 +205,7 @@ impl Engine {
 
     /// An attempt is over: the next one comes after its pause.
     fn rest(&mut self, id: ProbeId, now: Instant) {
-        let probe = find(&self.probes, id).and_then(|at| self.probes.get_mut(at));
+        let probe = probe_mut(&mut self.probes, id);
         let Some(probe) = probe.filter(|probe| matches!(probe.phase(), Phase::Running(_))) else {
             return;
         };
@@ -190,6 +218,17 @@ impl Engine {
         }
     }
 
+    /// An attempt could not be made, which says nothing about the server.
+    fn miss(&mut self, id: ProbeId, cause: Cause, now: Instant, out: &mut Vec<Action>) {
+        let probe = probe_mut(&mut self.probes, id);
+        let Some(probe) = probe else { return };
+        if probe.miss(cause, now) {
+            let first = probe.subscribers.first();
+            out.extend(first.map(|server| Action::Say(Note::Missed(*server, id))));
+        }
+        self.rest(id, now);
+    }
+
     fn result(
         &mut self,
         id: ProbeId,
@@ -197,7 +236,7 @@ impl Engine {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        let probe = find(&self.probes, id).and_then(|at| self.probes.get_mut(at));
+        let probe = probe_mut(&mut self.probes, id);
         let Some(probe) = probe else { return };
         let effect = probe.effect();
         let change = probe.observe(result, now);
@@ -336,9 +375,15 @@ impl Engine {
     }
 }
 
-/// Where a probe is among others.
-pub(super) fn find(probes: &[Probe], id: ProbeId) -> Option<usize> {
-    probes.binary_search_by_key(&id, Probe::id).ok()
+/// A probe among others.
+fn probe(probes: &[Probe], id: ProbeId) -> Option<&Probe> {
+    probes.get(probes.binary_search_by_key(&id, Probe::id).ok()?)
+}
+
+/// The same, to be changed.
+pub(super) fn probe_mut(probes: &mut [Probe], id: ProbeId) -> Option<&mut Probe> {
+    let at = probes.binary_search_by_key(&id, Probe::id).ok()?;
+    probes.get_mut(at)
 }
 
 /// Whether anybody wants to know what a probe finds out now.
@@ -358,11 +403,7 @@ fn refresh(
 ) -> bool {
     let mut up = true;
     let mut difference = 0_i64;
-    for probe in server
-        .probes
-        .iter()
-        .filter_map(|id| probes.get(find(probes, *id)?))
-    {
+    for probe in server.probes.iter().filter_map(|id| probe(probes, *id)) {
         up &= probe.is_up();
         difference = difference.saturating_add(probe.effect().difference(server.config.weight));
     }

@@ -21,6 +21,8 @@ pub enum Note {
     Unproven(ServerId, ProbeId),
     /// A failure is borne, and told because of `log_all_failures`.
     Borne(ServerId, ProbeId),
+    /// An attempt could not be made, for a reason on this host; told until there is a result.
+    Missed(ServerId, ProbeId),
     /// A server went up.
     Up(ServerId),
     /// A server went down.
@@ -65,7 +67,7 @@ impl Note {
     #[must_use]
     pub const fn level(&self) -> Level {
         match self {
-            Self::Fails(..) | Self::Down(_) => Level::Warn,
+            Self::Fails(..) | Self::Missed(..) | Self::Down(_) => Level::Warn,
             Self::Quorum(Quorum {
                 up: false,
                 starting: false,
@@ -85,6 +87,7 @@ impl fmt::Display for Line<'_> {
         let id = match note {
             Note::Passes(server, _) | Note::Fails(server, _) => server.pool,
             Note::Unproven(server, _) | Note::Borne(server, _) => server.pool,
+            Note::Missed(server, _) => server.pool,
             Note::Up(server) | Note::Down(server) | Note::Weight { server, .. } => server.pool,
             Note::Quorum(Quorum { pool, .. }) | Note::Sorry { pool, .. } => *pool,
             Note::Suspended(pool, _) => *pool,
@@ -97,7 +100,8 @@ impl fmt::Display for Line<'_> {
             Note::Passes(server, probe)
             | Note::Fails(server, probe)
             | Note::Unproven(server, probe)
-            | Note::Borne(server, probe) => self.check(f, server, probe),
+            | Note::Borne(server, probe)
+            | Note::Missed(server, probe) => self.check(f, server, probe),
             Note::Up(id) | Note::Down(id) | Note::Weight { server: id, .. } => {
                 let Some(server) = engine.server(id) else {
                     return Ok(());
@@ -175,6 +179,7 @@ impl Line<'_> {
             return f.write_str(" succeeded");
         }
         match (note, checker.pace.retry) {
+            (Note::Missed(..), _) => f.write_str(" could not be made")?,
             (Note::Borne(..), retry) => write!(f, " failed, {} of {retry} borne", probe.borne())?,
             (Note::Unproven(..), _) | (_, 0) => f.write_str(" failed")?,
             (_, 1) => f.write_str(" failed after 1 retry")?,

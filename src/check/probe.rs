@@ -27,6 +27,8 @@ pub struct Probe {
     /// When it last turned, or began.
     since: Instant,
     failure: Option<Failure>,
+    /// The last attempt could not be made.
+    untried: bool,
     phase: Phase,
 }
 
@@ -102,6 +104,7 @@ impl Probe {
             effect: Effect::None,
             since: now,
             failure: None,
+            untried: false,
             phase: Phase::Resting,
         }
     }
@@ -201,9 +204,16 @@ impl Probe {
         self.phase = phase;
     }
 
+    /// An attempt could not be made. True if that is news.
+    pub(super) fn miss(&mut self, cause: Cause, now: Instant) -> bool {
+        self.failure = Some(Failure { cause, at: now });
+        !core::mem::replace(&mut self.untried, true)
+    }
+
     /// A result came in.
     pub(super) fn observe(&mut self, result: Result<Effect, Cause>, now: Instant) -> Change {
         let first = !self.known;
+        self.untried = false;
         match result {
             Ok(effect) => {
                 self.borne = 0;

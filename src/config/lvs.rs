@@ -400,6 +400,8 @@ fn real(a: &mut Args<'_, '_, '_>) -> Option<RealDraft> {
         checkers: Vec::new(),
     };
     REAL.read(a.block.children(), &mut draft, a.context);
+    // Most servers have one, and a list begins with room for four: of thousands of servers that is megabytes.
+    draft.checkers.shrink_to_fit();
     (ip.is_some() && port.is_some()).then_some(draft)
 }
 

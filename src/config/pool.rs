@@ -333,11 +333,13 @@ impl Outer<'_> {
         }
         let pace = draft.pace.or(self.pace);
         let host = draft.host.as_deref().or(self.host);
-        let checkers = draft
+        // Most servers have one, and a list begins with room for four.
+        let mut checkers: Vec<Checker> = draft
             .checkers
             .into_iter()
             .filter_map(|c| self.checker(c, draft.ip, port, pace, host))
             .collect();
+        checkers.shrink_to_fit();
         RealServer {
             ip: draft.ip,
             port,

@@ -69,6 +69,16 @@ pub fn reload(options: &Options, reader: Reader) -> Result<Loaded, Refused> {
     whole
 }
 
+/// Reads a file as a reload would, without a word to the log.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read(options: &Options, file: &Path) -> Result<Loaded, Refused> {
+    config::load(file, &reading(options))
+        .map_err(|error| Refused(format!("{}\n", Chain(&error))))
+        .and_then(Refused::unless_whole)
+}
+
 /// A configuration that is not taken up: its findings, with line and caret.
 #[derive(Clone, Debug)]
 pub struct Refused(String);

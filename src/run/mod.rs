@@ -20,6 +20,7 @@ use crate::model::{Command, Global, Model, Statics};
 #[cfg(feature = "lvs")]
 pub mod check;
 pub mod child;
+pub mod clock;
 pub mod command;
 pub mod configuration;
 pub mod control;
@@ -150,6 +151,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         ))
     } else {
         drop(loaded);
+        sys::return_memory();
         let reload = || {
             standing.mark.set();
             let loaded = configuration::reload(options, Reader::First).inspect_err(|_| {
@@ -157,7 +159,10 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
             })?;
             standing = Standing::of(options, &loaded.model.global);
             name(None, &loaded.model.global);
-            Ok(self::wanted(&loaded.model, options))
+            let wanted = self::wanted(&loaded.model, options);
+            drop(loaded);
+            sys::return_memory();
+            Ok(wanted)
         };
         let respawn = !options.dont_respawn;
         wait(supervise::supervise(
@@ -258,7 +263,7 @@ fn open_door(options: &Options, global: &Global) -> (Option<Door>, Desk) {
         })
         .ok()
     });
-    (door, Desk::open(inbox))
+    (door, Desk::open(inbox, options))
 }
 
 /// Does what a role is there for until a signal stops it, and answers what comes into `inbox`. `read` gives the configuration to go

@@ -15,7 +15,7 @@ use core::time::Duration;
 
 use super::receive;
 use super::track::{self, Faults};
-use super::{Action, GroupId, Id, Note, State, Stats, Told};
+use super::{Action, GroupId, Id, Note, State, Stats, Told, Transition};
 use crate::model::vrrp::OldChecksum;
 use crate::model::{self, Auth, Peering, Tracking};
 use crate::name::{Family, IfName, Ifindex, OWNER, Priority, Version};
@@ -35,6 +35,7 @@ pub struct Instance {
     advertised: Vec<IpAddr>,
     phase: Phase,
     since: Instant,
+    last: Option<Transition>,
     pub(super) faults: Faults,
     /// Whether all that may be a fault is known.
     pub(super) known: bool,
@@ -99,6 +100,7 @@ impl Instance {
             advertised: Vec::new(),
             phase: Phase::Init,
             since: now,
+            last: None,
             faults: Faults::default(),
             known: false,
             weights: 0,
@@ -165,6 +167,12 @@ impl Instance {
     #[must_use]
     pub const fn since(&self) -> Instant {
         self.since
+    }
+
+    /// Its last change of state, with its cause; `None` before its first.
+    #[must_use]
+    pub const fn last(&self) -> Option<Transition> {
+        self.last
     }
 
     /// Its effective priority.

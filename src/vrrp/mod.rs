@@ -23,6 +23,7 @@ mod receive;
 mod stats;
 mod sync;
 mod track;
+mod transition;
 pub mod words;
 
 pub use event::{
@@ -36,6 +37,7 @@ pub use receive::Rejection;
 pub use stats::Stats;
 pub use sync::Group;
 pub use track::{Bearing, Faults};
+pub use transition::{Transition, Why};
 
 use core::net::IpAddr;
 
@@ -370,6 +372,19 @@ impl Engine {
     /// What is watched for one of them, and what it does to it now.
     pub fn influences<'a>(&'a self, instance: &'a Instance) -> impl Iterator<Item = Influence<'a>> {
         observe::influences(instance, &self.world)
+    }
+
+    /// Who goes on as what when a configuration is taken up: for each of its instances the one that runs, if there is one.
+    #[must_use]
+    pub fn successors(&self, model: &Model) -> Vec<Option<&Instance>> {
+        let heirs = heirs(&self.instances, &model.instances).into_iter();
+        heirs.map(|heir| self.instances.get(heir?)).collect()
+    }
+
+    /// The weight of a tracker where the line that tracks it gives none.
+    #[must_use]
+    pub fn weight(&self, kind: TrackerKind, name: &str) -> Option<model::Weight> {
+        self.world.trackers.weight(kind, name)
     }
 
     /// A sync group.

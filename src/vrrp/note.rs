@@ -10,39 +10,15 @@ use core::time::Duration;
 use log::Level;
 
 use super::receive::Rejection;
-use super::track::Faults;
+use super::transition::Transition;
 use crate::name::Priority;
 use crate::time::{Centis, Seconds};
 
 /// One line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// Started, and listens first.
-    BackupAtStart,
-    /// Backup.
-    Backup,
-    /// Backup, because another member of its sync group is.
-    FollowsGroup,
-    /// Master.
-    Master,
-    /// Cannot run.
-    Fault(Faults),
-    /// As master: another one is better.
-    HigherPriority {
-        /// Who.
-        from: IpAddr,
-        /// Its priority.
-        theirs: Priority,
-        /// Ours.
-        ours: Priority,
-    },
-    /// As master: another one is as good, and its address is higher.
-    HigherAddress {
-        /// Who.
-        from: IpAddr,
-        /// The priority of both.
-        priority: Priority,
-    },
+    /// Its state has changed.
+    Became(Transition),
     /// As master: another one thinks it is master, and is worse.
     LowerPriority {
         /// Who.
@@ -109,13 +85,8 @@ pub enum Note {
         /// Why.
         why: Rejection,
     },
-    /// Our own timer ran so late that others may have taken over.
-    Late {
-        /// By how much.
-        by: Duration,
-        /// Whether we go backup.
-        yielding: bool,
-    },
+    /// As master: our own timer ran so late that others may have taken over.
+    Late(Duration),
     /// The effective priority changed.
     Priority {
         /// From.
@@ -123,8 +94,6 @@ pub enum Note {
         /// To.
         new: Priority,
     },
-    /// As master: someone took an address away.
-    AddressLost,
     /// A reload removed it.
     Removed,
 }
@@ -135,14 +104,13 @@ impl Note {
     pub const fn level(&self) -> Level {
         match self {
             Self::TwoOwners { .. } | Self::OwnerLowered(_) => Level::Error,
-            Self::Fault(_)
-            | Self::OurAddress(_)
+            Self::Became(transition) => transition.level(),
+            Self::OurAddress(_)
             | Self::Addresses { .. }
             | Self::OtherChecksum(_)
             | Self::OldChecksum(_)
             | Self::Rejected { .. }
-            | Self::Late { .. }
-            | Self::AddressLost
+            | Self::Late(_)
             | Self::Interval { .. } => Level::Warn,
             _ => Level::Info,
         }
@@ -152,19 +120,7 @@ impl Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BackupAtStart => f.write_str("Entering BACKUP STATE (init)"),
-            Self::Backup => f.write_str("Entering BACKUP STATE"),
-            Self::FollowsGroup => f.write_str("Entering BACKUP STATE (with its sync group)"),
-            Self::Master => f.write_str("Entering MASTER STATE"),
-            Self::Fault(faults) => write!(f, "Entering FAULT STATE ({faults})"),
-            Self::HigherPriority { from, theirs, ours } => write!(
-                f,
-                "received advert from {from} with higher priority {theirs}, ours {ours}, giving way"
-            ),
-            Self::HigherAddress { from, priority } => write!(
-                f,
-                "received advert from {from} with our priority {priority} and a higher address, giving way"
-            ),
+            Self::Became(transition) => transition.fmt(f),
             Self::LowerPriority { from, theirs, ours } if theirs == ours => write!(
                 f,
                 "received advert from {from} with our priority {ours} and a lower address, forcing new election"
@@ -223,24 +179,14 @@ impl fmt::Display for Note {
                 "adverts from {from} have the unicast checksum of an old keepalived, using it too"
             ),
             Self::Rejected { from, why } => write!(f, "ignored an advert from {from}: {why}"),
-            Self::Late { by, yielding } => {
-                let what = if *yielding {
-                    "giving way"
-                } else {
-                    "announcing the addresses again"
-                };
-                write!(
-                    f,
-                    "woke up {} s late, others may have become master: {what}",
-                    Seconds(*by)
-                )
-            }
+            Self::Late(by) => write!(
+                f,
+                "woke up {} s late, others may have become master: announcing the addresses again",
+                Seconds(*by)
+            ),
             Self::Priority { old, new } => {
                 write!(f, "Changing effective priority from {old} to {new}")
             }
-            Self::AddressLost => f.write_str(
-                "an address was taken away by someone else: find out by whom, or mark it no_track",
-            ),
             Self::Removed => f.write_str("removed from the configuration"),
         }
     }

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::instance::Input;
 use super::link::Links;
-use super::track::{Bearing, Faults, Trackers, bearing};
+use super::track::{Bearing, Faults, Trackers, bearing, best};
 use super::{Action, Instance, TrackerKind};
 use crate::model::{Peering, Weight};
 use crate::name::IfName;
@@ -87,6 +87,8 @@ pub struct Influence<'a> {
     pub name: &'a str,
     /// What it does; `None` while nothing is known of it.
     pub bearing: Option<Bearing>,
+    /// The most that it can add; of a file that is what it adds now.
+    pub best: i16,
 }
 
 impl Influence<'_> {
@@ -110,6 +112,7 @@ pub(super) fn influences<'a>(
         kind: None,
         name: name.as_str(),
         bearing: world.links.get(name).map(|link| bearing(weight, link.up)),
+        best: best(weight),
     };
     let devices = instance.devices();
     let devices = devices.map(move |device| interface(device, Weight::default()));
@@ -125,6 +128,7 @@ pub(super) fn influences<'a>(
                 kind: Some(kind),
                 name,
                 bearing: world.trackers.bearing(kind, name, *weight),
+                best: world.trackers.best(kind, name, *weight),
             })
         });
         interfaces
@@ -135,6 +139,7 @@ pub(super) fn influences<'a>(
         kind: Some(TrackerKind::Statics),
         name: group,
         bearing: world.trackers.bearing(TrackerKind::Statics, group, None),
+        best: 0,
     });
     devices.chain(tracked).chain(statics)
 }

@@ -124,6 +124,16 @@ pub(super) const fn bearing(weight: Weight, up: bool) -> Bearing {
     }
 }
 
+/// The most that it can add.
+pub(super) fn best(weight: Weight) -> i16 {
+    let both = [bearing(weight, true), bearing(weight, false)];
+    let adds = both.iter().map(|bearing| match bearing {
+        Bearing::Adds(adds) => *adds,
+        Bearing::Fault => 0,
+    });
+    adds.max().unwrap_or(0)
+}
+
 /// A file's number times its weight: at -254 and below a fault, otherwise at most 253. With weight zero any number but zero
 /// is a fault, reversed zero is.
 pub(super) fn bearing_of_file(weight: Weight, value: i64) -> Bearing {
@@ -181,6 +191,23 @@ impl Trackers {
     fn find(&self, kind: TrackerKind, name: &str) -> Option<&Tracker> {
         let mut all = self.0.iter();
         all.find(|tracker| tracker.kind == kind && tracker.name == name)
+    }
+
+    /// Its weight where the line that tracks it gives none.
+    pub(super) fn weight(&self, kind: TrackerKind, name: &str) -> Option<Weight> {
+        self.find(kind, name).map(|tracker| tracker.weight)
+    }
+
+    /// The most that a line that tracks it can add; of a file what it adds now.
+    pub(super) fn best(&self, kind: TrackerKind, name: &str, weight: Option<Weight>) -> i16 {
+        match (kind, self.bearing(kind, name, weight)) {
+            (TrackerKind::File, Some(Bearing::Adds(adds))) => adds,
+            (TrackerKind::File, _) => 0,
+            _ => {
+                let own = self.find(kind, name).map(|tracker| tracker.weight);
+                best(weight.or(own).unwrap_or_default())
+            }
+        }
     }
 
     /// Whether it is news.

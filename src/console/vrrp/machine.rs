@@ -2,10 +2,11 @@
 
 use core::fmt;
 
-use super::{Found, Line, Tracker, View, kind_name, state_name};
+use super::{Found, Line, Tracker, View, kind_name};
 use crate::console::json::{Json, member};
 use crate::model::Peering;
 use crate::name::{Family, Version};
+use crate::time::Seconds;
 use crate::vrrp::{Bearing, Group, Instance};
 
 /// The members of `keepalite status --json`: of everything, or of one thing and what has happened to it; `None` if nothing has
@@ -55,9 +56,9 @@ fn router(json: &mut Json<'_>, view: &View<'_>, instance: &Instance, whole: bool
     let config = instance.config();
     let clock = view.clock;
     json.text("name", &config.name)?;
-    json.text("state", state_name(instance.state()))?;
-    json.number("since", clock.at(instance.since()).as_secs_f64())?;
-    json.number("for", clock.ago(instance.since()).as_secs_f64())?;
+    json.text("state", &instance.state().to_string())?;
+    json.number("since", Seconds(clock.at(instance.since())))?;
+    json.number("for", Seconds(clock.ago(instance.since())))?;
     json.text("interface", config.interface.as_str())?;
     json.number("vrid", config.vrid)?;
     json.number("family", if config.family == Family::V4 { 4 } else { 6 })?;
@@ -87,7 +88,7 @@ fn router(json: &mut Json<'_>, view: &View<'_>, instance: &Instance, whole: bool
             o.text("address", &heard.from.to_string())?;
             o.number("priority", heard.priority)?;
             o.number("advert_interval", heard.interval)?;
-            o.number("heard", clock.at(heard.at).as_secs_f64())
+            o.number("heard", Seconds(clock.at(heard.at)))
         })?;
     }
     if let Some(source) = instance.source() {
@@ -100,6 +101,13 @@ fn router(json: &mut Json<'_>, view: &View<'_>, instance: &Instance, whole: bool
     json.array("addresses", config.addresses.iter().map(Line))?;
     json.array("excluded_addresses", config.excluded.iter().map(Line))?;
     json.array("faults", instance.faults().sentences())?;
+    if let Some(last) = instance.last() {
+        json.member("last_transition", |o| {
+            o.text("from", &last.from.to_string())?;
+            o.number("lasted", Seconds(last.lasted))?;
+            o.text("why", &last.why.to_string())
+        })?;
+    }
     json.member("counters", |o| {
         let stats = instance.stats();
         stats
@@ -113,7 +121,7 @@ fn router(json: &mut Json<'_>, view: &View<'_>, instance: &Instance, whole: bool
     json.array_of("events", |list| {
         view.events.of(instance.id()).try_for_each(|event| {
             list.object(|o| {
-                o.number("at", clock.at(event.at).as_secs_f64())?;
+                o.number("at", Seconds(clock.at(event.at)))?;
                 o.text("what", &event.note.to_string())
             })
         })
@@ -122,7 +130,7 @@ fn router(json: &mut Json<'_>, view: &View<'_>, instance: &Instance, whole: bool
 
 fn group(json: &mut Json<'_>, group: &Group) -> fmt::Result {
     json.text("name", &group.config().name)?;
-    json.text("state", state_name(group.state()))?;
+    json.text("state", &group.state().to_string())?;
     json.array("members", &group.config().members)
 }
 
@@ -134,14 +142,14 @@ fn tracker(json: &mut Json<'_>, view: &View<'_>, tracker: &Tracker<'_>) -> fmt::
         json.boolean("up", up)?;
     }
     if let Some(changed) = tracker.changed() {
-        json.number("changed", clock.at(changed).as_secs_f64())?;
+        json.number("changed", Seconds(clock.at(changed)))?;
     }
     match tracker {
         Tracker::Script { config, script } => {
             json.text("command", &config.command.text)?;
             if let Some(run) = script.last() {
-                json.number("last_run", clock.at(run.at).as_secs_f64())?;
-                json.number("last_took", run.took.as_secs_f64())?;
+                json.number("last_run", Seconds(clock.at(run.at)))?;
+                json.number("last_took", Seconds(run.took))?;
             }
         }
         Tracker::File { path, value, .. } => {

@@ -1,17 +1,19 @@
 //! Virtual routers, sync groups and trackers as an operator sees them.
 
 pub mod events;
+pub mod explain;
 pub mod machine;
+pub mod metrics;
 pub mod overview;
 pub mod whole;
 
 use core::fmt;
 use std::path::Path;
 
+use super::clock::Clock;
 use super::paint::Colour;
-use super::span::{Clock, Seconds};
 use crate::model::{Address, ProcessTracker, ScriptTracker};
-use crate::time::Instant;
+use crate::time::{Instant, Seconds, Span};
 use crate::track::{Quorum, Script};
 use crate::vrrp::{Bearing, Engine, Influence, Instance, State, TrackerKind};
 
@@ -114,15 +116,6 @@ impl View<'_> {
     }
 }
 
-const fn state_name(state: State) -> &'static str {
-    match state {
-        State::Init => "INIT",
-        State::Backup => "BACKUP",
-        State::Master => "MASTER",
-        State::Fault => "FAULT",
-    }
-}
-
 const fn state_colour(state: State) -> Colour {
     match state {
         State::Init => Colour::Yellow,
@@ -210,8 +203,8 @@ impl fmt::Display for Found<'_> {
                 None => f.write_str("has not come to an end yet"),
                 Some(run) => {
                     let (outcome, took) = (run.outcome, Seconds(run.took));
-                    let ago = super::span::Span(clock.ago(run.at));
-                    write!(f, "{outcome}, took {took}, {ago} ago")
+                    let ago = Span(clock.ago(run.at));
+                    write!(f, "{outcome}, took {took} s, {ago} ago")
                 }
             },
             Tracker::File { path, value, .. } => match value {

@@ -2,10 +2,10 @@
 
 use core::fmt::Write;
 
-use super::{Found, Line, View, kind_name, state_colour, state_name};
+use super::{Found, Line, View, kind_name, state_colour};
 use crate::console::paint::{Cell, Colour, Paint, Table};
-use crate::console::span::Span;
 use crate::model::Instance as Config;
+use crate::time::Span;
 use crate::vrrp::{Instance, State};
 
 /// The tables of `keepalite status`.
@@ -32,7 +32,7 @@ fn routers(view: &View<'_>) -> Table {
         };
         table.row([
             instance.config().name.as_str().into(),
-            Cell::from(state_name(state)).coloured(state_colour(state)),
+            Cell::from(state.to_string()).coloured(state_colour(state)),
             Span(view.clock.ago(instance.since())).to_string().into(),
             priority.into(),
             now(instance).into(),
@@ -76,7 +76,7 @@ fn groups(view: &View<'_>) -> Table {
         let state = group.state();
         table.row([
             group.config().name.as_str().into(),
-            Cell::from(state_name(state)).coloured(state_colour(state)),
+            Cell::from(state.to_string()).coloured(state_colour(state)),
             group.config().members.join(" ").into(),
         ]);
     }

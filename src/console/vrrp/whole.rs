@@ -2,11 +2,12 @@
 
 use core::fmt::Write;
 
-use super::{Found, Line, Sum, Tracker, View, kind_name, state_colour, state_name};
+use super::{Found, Line, Sum, Tracker, View, kind_name, state_colour};
+use crate::console::clock::Clock;
 use crate::console::paint::{Cell, Colour, Paint, Table};
-use crate::console::span::{Clock, Span};
 use crate::model::{Auth, Peering};
 use crate::name::{Family, Version};
+use crate::time::Span;
 use crate::vrrp::{Bearing, Group, Instance, State};
 
 /// The screen of `keepalite status NAME`; `None` if nothing has this name.
@@ -27,7 +28,7 @@ pub fn whole(view: &View<'_>, name: &str, paint: Paint) -> Option<String> {
 /// `VI_1 is MASTER for 2h 3m, since Nov 27 15:15:02`
 fn headline(name: &str, state: State, paint: Paint, out: &mut String) {
     let _ = write!(out, "{name} is ");
-    paint.put(out, state_colour(state), state_name(state));
+    paint.put(out, state_colour(state), &state.to_string());
 }
 
 fn router(view: &View<'_>, instance: &Instance, paint: Paint, out: &mut String) {
@@ -202,7 +203,7 @@ fn group(view: &View<'_>, group: &Group, paint: Paint, out: &mut String) {
         let state = member.state();
         table.row([
             name.as_str().into(),
-            Cell::from(state_name(state)).coloured(state_colour(state)),
+            Cell::from(state.to_string()).coloured(state_colour(state)),
             member.faults().to_string().into(),
         ]);
     }

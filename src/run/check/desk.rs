@@ -1,27 +1,109 @@
 //! What the checkers' process answers.
 
+use std::path::Path;
+
 use super::director::Director;
-use crate::model::Model;
-use crate::run::control::{Part, Request, Verb};
+use crate::config::dump::dump;
+use crate::console::lvs::{View, explain, machine, metrics, overview};
+use crate::console::plan::{Change, Fate, difference};
+use crate::model::{Model, Statics};
+use crate::run::clock::clock;
+use crate::run::configuration;
+use crate::run::control::answers::{self, paint};
+use crate::run::control::{Form, Part, Request, Verb};
+use crate::run::options::Options;
+use crate::run::reactor::now;
 
 /// Answers a question. `reload` gives the configuration to go on with, or `None` after having said why not.
 pub(super) fn answer(
     director: &mut Director,
     request: &Request,
+    options: &Options,
     reload: &mut impl FnMut() -> Option<Box<Model>>,
 ) -> Part {
+    let name = request.object.as_str();
     match request.verb {
-        Verb::Status if request.object.is_empty() => Part::default(),
-        Verb::Status => Part {
-            exit: Part::STRANGER,
-            body: String::new(),
+        Verb::Status => look(director, |view| match request.form {
+            Form::Json => machine::members(view, name),
+            Form::Text { width, colour } if name.is_empty() => {
+                Some(overview::overview(view, paint(width, colour)))
+            }
+            Form::Text { width, colour } => overview::whole(view, name, paint(width, colour)),
+        }),
+        Verb::Explain => look(director, |view| {
+            Some(answers::sentences(
+                request.form,
+                &explain::explain(view, name)?,
+            ))
+        }),
+        Verb::Metrics => look(director, |view| Some(metrics::metrics(view))),
+        Verb::Plan => match configuration::read(options, Path::new(name)) {
+            Ok(loaded) => answers::changes(request.form, "lvs", &plan(director, &loaded.model)),
+            Err(refused) => refused.part(request.form),
         },
         Verb::Reload => match reload() {
             Some(mut model) => {
+                let changes = plan(director, &model);
                 director.reload(&mut model);
-                Part::default()
+                answers::changes(request.form, "lvs", &changes)
             }
             None => Part::error(request.form, "the configuration cannot be read"),
         },
     }
+}
+
+/// Looks at everything; what is not found is answered with the names that there are.
+fn look(director: &mut Director, show: impl FnOnce(&View<'_>) -> Option<String>) -> Part {
+    let connections = director.connections();
+    let view = View {
+        engine: director.engine(),
+        connections: &connections,
+        is_balancing: director.is_balancing(),
+        clock: clock(now()),
+    };
+    match show(&view) {
+        Some(body) => Part {
+            exit: Part::OK,
+            body,
+        },
+        None => Part {
+            exit: Part::STRANGER,
+            body: view.names(),
+        },
+    }
+}
+
+/// What a reload would do to the virtual servers; global settings are told by the process of the virtual routers, if there is one.
+fn plan(director: &Director, new: &Model) -> Vec<Change> {
+    let alone = new.instances.is_empty() && new.statics == Statics::default();
+    let mut old = Model {
+        lvs: director.running(),
+        ..Model::default()
+    };
+    let mut other = Model {
+        lvs: new.lvs.clone(),
+        ..Model::default()
+    };
+    // What bears on the start only, or on nothing that is kept.
+    other.lvs.flush = old.lvs.flush;
+    old.lvs.sync_daemon.clone_from(&new.lvs.sync_daemon);
+    old.lvs.log_all_failures = new.lvs.log_all_failures;
+    old.lvs.no_checker_emails = new.lvs.no_checker_emails;
+    old.lvs.tls.clone_from(&new.lvs.tls);
+    if alone {
+        old.global = director.global().clone();
+        other.global = new.global.clone();
+    }
+    let mut changes = difference(&dump(&old), &dump(&other));
+    for change in &mut changes {
+        if change.block.starts_with("virtual_server ") {
+            change.meaning = match change.fate {
+                Fate::Comes => "starts to be checked and balanced",
+                Fate::Goes => "leaves the table",
+                Fate::Changes => "goes on; servers that stay keep their health and connections",
+            }
+            .to_owned();
+        }
+    }
+    changes
 }

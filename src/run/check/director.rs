@@ -12,6 +12,7 @@ use super::notifier::Notifier;
 use super::presence::{Move, Presence};
 use super::table::VirtualTable;
 use crate::check::{Action, Engine, Event, PoolId};
+use crate::console::lvs::Connections;
 use crate::error::Chain;
 use crate::model::lvs::{Check, FlushOnStop, Lvs, Timeouts};
 use crate::model::{FileTracker, Global, Model};
@@ -121,6 +122,24 @@ impl Director {
     #[must_use]
     pub const fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// How the kernel uses the real servers, pool by pool.
+    pub fn connections(&mut self) -> Vec<Vec<Option<Connections>>> {
+        let pools = self.engine.pools().iter();
+        pools
+            .map(|pool| self.table.connections(&self.engine, pool))
+            .collect()
+    }
+
+    /// The configuration that runs, as far as it is about virtual servers.
+    #[must_use]
+    pub fn running(&self) -> Lvs {
+        Lvs {
+            timeouts: self.timeouts,
+            flush_on_stop: self.flush_on_stop,
+            ..self.engine.running()
+        }
     }
 
     /// The global settings that are in force.

@@ -44,7 +44,7 @@ pub async fn drive(
             Ok(Happening::Presence) => director.observe(),
             Ok(Happening::Asked) => {
                 if let Some(call) = inbox.take() {
-                    let part = desk::answer(&mut director, &call.request, &mut reload);
+                    let part = desk::answer(&mut director, &call.request, options, &mut reload);
                     call.reply(part);
                 }
                 Ok(())

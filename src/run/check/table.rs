@@ -8,6 +8,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
 use crate::check::{Engine, Member, Pool};
+use crate::console::lvs::Connections;
 use crate::error::Chain;
 use crate::io::ipvs::{
     Checksum, Destination, Endpoint, Forwarding, Ipvs, Key, Name, Protocol, Row, Service, Step,
@@ -139,6 +140,30 @@ impl VirtualTable {
         if self.ipvs.is_some() && !self.change(&desired(engine, pools), false) {
             self.due = Instant(0);
         }
+    }
+
+    /// How the kernel uses the real servers of a pool, in their order; of a group all of its services together.
+    pub fn connections(&mut self, engine: &Engine, pool: &Pool) -> Vec<Option<Connections>> {
+        let mut all = vec![None; pool.servers().len()];
+        let Some(ipvs) = &mut self.ipvs else {
+            return all;
+        };
+        for key in keys(pool, engine.groups()) {
+            let Ok(usage) = ipvs.usage(key) else { continue };
+            for (server, sum) in pool.servers().iter().zip(&mut all) {
+                let real = server.config();
+                let own = usage.iter().filter(|(endpoint, _)| {
+                    endpoint.ip == real.ip && (endpoint.port == real.port || real.port == 0)
+                });
+                for (_, usage) in own {
+                    let sum = sum.get_or_insert_with(Connections::default);
+                    sum.active = sum.active.saturating_add(usage.active);
+                    sum.inactive = sum.inactive.saturating_add(usage.inactive);
+                    sum.total = sum.total.saturating_add(usage.counters.connections);
+                }
+            }
+        }
+        all
     }
 
     /// Takes ours away, or everything.

@@ -1,6 +1,8 @@
 //! Commands beside the daemon: most of them ask one that runs, and print what it answers.
 
 mod ask;
+mod explain;
+mod plan;
 mod reload;
 mod status;
 #[cfg(feature = "uci")]
@@ -14,6 +16,8 @@ use argh::{ArgsInfo, FromArgs};
 use super::options::Options;
 use crate::error::Exit;
 
+pub use explain::Explain;
+pub use plan::Plan;
 pub use reload::Reload;
 pub use status::Status;
 pub use uci::Uci;
@@ -24,6 +28,10 @@ pub use uci::Uci;
 pub enum Command {
     /// How everything is.
     Status(Status),
+    /// Why something is so.
+    Explain(Explain),
+    /// What a reload would change.
+    Plan(Plan),
     /// Read the configuration anew.
     Reload(Reload),
     /// What a configuration of OpenWrt means.
@@ -35,6 +43,8 @@ pub enum Command {
 pub fn run(options: &Options) -> Exit {
     match &options.command {
         Some(Command::Status(status)) => status.run(options),
+        Some(Command::Explain(explain)) => explain.run(options),
+        Some(Command::Plan(plan)) => plan.run(options),
         Some(Command::Reload(reload)) => reload.run(options),
         Some(Command::Uci(uci)) => uci.run(),
         None => Exit::Ok,

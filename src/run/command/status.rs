@@ -18,6 +18,9 @@ pub struct Status {
     /// for programs: JSON with a version
     #[argh(switch)]
     pub json: bool,
+    /// for Prometheus: all numbers in its text format
+    #[argh(switch)]
+    pub prometheus: bool,
     /// again each second, in place, until interrupted
     #[argh(switch, short = 'w')]
     pub watch: bool,
@@ -33,12 +36,16 @@ impl Status {
     pub(super) fn run(&self, options: &Options) -> Exit {
         let terminal = Terminal::of_stdout();
         let request = Request {
-            form: if self.json {
+            form: if self.json || self.prometheus {
                 Form::Json
             } else {
                 terminal.form()
             },
-            verb: Verb::Status,
+            verb: if self.prometheus {
+                Verb::Metrics
+            } else {
+                Verb::Status
+            },
             object: self.name.clone().unwrap_or_default(),
         };
         if !self.watch {

@@ -2,6 +2,7 @@
 
 use core::cell::RefCell;
 use core::time::Duration;
+use std::path::Path;
 use std::rc::Rc;
 
 use smol::Task;
@@ -9,6 +10,8 @@ use smol::Task;
 use super::inbox::Inbox;
 use super::line::{Line, PATIENCE};
 use super::request::{Form, Part, Request, Verb};
+use crate::run::configuration;
+use crate::run::options::Options;
 use crate::run::reactor::spawn;
 use crate::run::supervise::Role;
 
@@ -28,14 +31,16 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Works off what comes into `inbox`, one question after the other; who can be asked has still to be told.
+    /// Works off what comes into `inbox`, one question after the other; who can be asked has still to be told. `options` tell how a
+    /// configuration is read.
     #[must_use]
-    pub fn open(inbox: Inbox) -> Self {
+    pub fn open(inbox: Inbox, options: &Options) -> Self {
         let lines = Lines::default();
         let reloads = Inbox::default();
         let clerk = Clerk {
             lines: Rc::clone(&lines),
             reloads: reloads.clone(),
+            options: options.clone(),
         };
         let clerk = spawn(async move { clerk.work(&inbox).await });
         Self {
@@ -49,6 +54,7 @@ impl Desk {
 struct Clerk {
     lines: Lines,
     reloads: Inbox,
+    options: Options,
 }
 
 impl Clerk {
@@ -61,6 +67,12 @@ impl Clerk {
     }
 
     async fn answer(&self, request: &Request) -> Part {
+        if request.verb == Verb::Plan {
+            let file = Path::new(&request.object);
+            if let Err(refused) = configuration::read(&self.options, file) {
+                return refused.part(request.form);
+            }
+        }
         if request.verb == Verb::Reload {
             let begun = self.reloads.ask(request.clone()).await;
             if begun.exit != Part::OK {
@@ -68,8 +80,8 @@ impl Clerk {
             }
         }
         let patience = match request.verb {
-            Verb::Status => PATIENCE,
-            Verb::Reload => READING,
+            Verb::Status | Verb::Explain | Verb::Metrics => PATIENCE,
+            Verb::Plan | Verb::Reload => READING,
         };
         let asked = self.lines.borrow().clone();
         let mut parts = Vec::with_capacity(asked.len());
@@ -89,7 +101,7 @@ fn together(request: &Request, mut parts: Vec<Part>) -> Part {
     let known = |part: &Part| part.exit != Part::STRANGER;
     if parts.iter().any(known) {
         parts.retain(known);
-    } else if !request.object.is_empty() {
+    } else if matches!(request.verb, Verb::Status | Verb::Explain) && !request.object.is_empty() {
         let names: Vec<&str> = parts.iter().flat_map(|part| part.body.lines()).collect();
         let what = if names.is_empty() {
             "nothing has a name".to_owned()
@@ -99,6 +111,8 @@ fn together(request: &Request, mut parts: Vec<Part>) -> Part {
         let why = format!("nothing is called {}: {what}", request.object);
         return Part::error(request.form, &why);
     }
+    // Virtual routers come first, as they are stopped last.
+    parts.reverse();
     // An error goes before changes, and changes before nothing.
     let rank = |part: &Part| match part.exit {
         Part::ERROR => 2,
@@ -110,16 +124,27 @@ fn together(request: &Request, mut parts: Vec<Part>) -> Part {
         .max_by_key(|part| rank(part))
         .map_or(Part::OK, |part| part.exit);
     let between = match request.form {
-        Form::Json => ",",
-        Form::Text { .. } => "",
+        Form::Json if request.verb.is_json() => ",",
+        Form::Text { .. } if request.verb == Verb::Status => "\n",
+        _ => "",
     };
     let bodies = parts
         .iter()
         .map(|part| part.body.as_str())
         .filter(|body| !body.is_empty());
-    Part {
-        exit,
-        body: bodies.collect::<Vec<_>>().join(between),
+    let body = bodies.collect::<Vec<_>>().join(between);
+    let is_idle = body.is_empty() && exit == Part::OK;
+    match (request.form, request.verb) {
+        (Form::Text { .. }, Verb::Plan) if is_idle => {
+            Part::said(exit, request.form, "", "a reload would change nothing")
+        }
+        (Form::Text { .. }, Verb::Reload) if is_idle => {
+            Part::said(exit, request.form, "", "reloaded: nothing has changed")
+        }
+        (Form::Text { .. }, Verb::Status) if is_idle => {
+            Part::said(exit, request.form, "", "nothing is configured")
+        }
+        _ => Part { exit, body },
     }
 }
 
@@ -138,8 +163,8 @@ mod tests {
 
     #[test]
     fn members_of_several_processes_make_one_object() {
-        let both = vec![part(0, "\"a\":1"), part(0, "\"b\":2")];
-        assert_eq!(ask("status", both), part(0, "\"a\":1,\"b\":2"));
+        let both = vec![part(0, "\"b\":1"), part(0, "\"a\":2")];
+        assert_eq!(ask("status", both), part(0, "\"a\":2,\"b\":1"));
     }
 
     #[test]

@@ -149,9 +149,14 @@ async fn attend(stream: OwnedFd, inbox: Inbox, has_asked: Rc<Cell<bool>>) {
         let answer = match line.parse::<Request>() {
             Ok(request) => {
                 let form = request.form;
-                envelope(form, inbox.ask(request).await)
+                let is_json = request.verb.is_json();
+                envelope(form, is_json, inbox.ask(request).await)
             }
-            Err(garbage) => envelope(Form::Json, Part::error(Form::Json, &garbage.to_string())),
+            Err(garbage) => envelope(
+                Form::Json,
+                true,
+                Part::error(Form::Json, &garbage.to_string()),
+            ),
         };
         // Whoever hangs up has heard enough.
         let _ = write(&stream, answer.as_bytes()).await;
@@ -163,9 +168,10 @@ async fn attend(stream: OwnedFd, inbox: Inbox, has_asked: Rc<Cell<bool>>) {
 }
 
 /// Puts around an answer what makes it whole.
-fn envelope(form: Form, part: Part) -> String {
+fn envelope(form: Form, is_json: bool, part: Part) -> String {
     let Part { exit, body } = part;
     match form {
+        Form::Json if !is_json => body,
         Form::Json if body.is_empty() => format!("{{\"version\":{VERSION}}}\n"),
         Form::Json => format!("{{\"version\":{VERSION},{body}}}\n"),
         Form::Text { .. } => format!("{exit}\n{body}"),

@@ -1,8 +1,8 @@
 //! The control socket: one question, one answer.
 //!
-//! A client connects, writes one line and reads the answer to its end. `status`, `status NAME` and `reload` are answered in
-//! JSON with a version; `text WIDTH` in front of them asks for what the commands print instead, after a line with the exit
-//! status, and `colour WIDTH` for the same in colours.
+//! A client connects, writes one line and reads the answer to its end. `status`, `status NAME`, `explain NAME`, `plan FILE` and
+//! `reload` are answered in JSON with a version; `text WIDTH` in front of them asks for what the commands print instead, after
+//! a line with the exit status, and `colour WIDTH` for the same in colours. `metrics` is answered in the text format of Prometheus.
 //!
 //! ```text
 //!   client ─── door ─── desk ─┬─ line ─── inbox of the VRRP process
@@ -12,6 +12,7 @@
 //! The door belongs to the parent, so that it stays while children come and go; each child has a line to the parent, made when
 //! it was started. With `--single` the line ends in the same process. Nothing of this wakes up by itself.
 
+pub mod answers;
 pub mod desk;
 pub mod door;
 pub mod inbox;

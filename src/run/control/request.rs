@@ -39,12 +39,30 @@ pub enum Form {
 pub enum Verb {
     /// Tell how everything is, or one thing whole.
     Status,
+    /// Tell why one thing is as it is.
+    Explain,
+    /// Tell what a reload would change.
+    Plan,
     /// Read the configuration anew, and tell what changes.
     Reload,
+    /// Tell all numbers to Prometheus.
+    Metrics,
 }
 
 impl Verb {
-    const WORDS: [(&'static str, Self); 2] = [("status", Self::Status), ("reload", Self::Reload)];
+    const WORDS: [(&'static str, Self); 5] = [
+        ("status", Self::Status),
+        ("explain", Self::Explain),
+        ("plan", Self::Plan),
+        ("reload", Self::Reload),
+        ("metrics", Self::Metrics),
+    ];
+
+    /// Whether its answer for programs is JSON.
+    #[must_use]
+    pub const fn is_json(self) -> bool {
+        !matches!(self, Self::Metrics)
+    }
 
     /// The word for it.
     #[must_use]
@@ -160,7 +178,10 @@ mod tests {
             "status",
             "text 80 status VI_1",
             "colour 60 status a name",
+            "explain VI_1",
+            "plan /etc/keepalived/a b.conf",
             "reload",
+            "metrics",
         ] {
             let request: Request = line.parse().unwrap();
             assert_eq!(request.to_string(), line);

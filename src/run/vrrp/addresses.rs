@@ -57,6 +57,12 @@ impl Desired {
                 .any(|address| address.ip == ip)
     }
 
+    /// What is there from start to stop.
+    #[must_use]
+    pub const fn statics(&self) -> &Statics {
+        &self.statics
+    }
+
     /// Whether there may ever be a route of ours.
     #[must_use]
     pub const fn has_routes(&self) -> bool {

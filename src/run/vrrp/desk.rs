@@ -1,25 +1,48 @@
 //! What the VRRP process answers.
 
-use super::report::clock;
+use std::path::Path;
+
+use super::plan::plan;
 use super::router::Router;
 use crate::console::paint::Paint;
-use crate::console::vrrp::{Tracker, View, machine, overview, whole};
+use crate::console::vrrp::{Tracker, View, explain, machine, metrics, overview, whole};
 use crate::model::Model;
+use crate::run::clock::clock;
+use crate::run::configuration;
+use crate::run::control::answers;
 use crate::run::control::{Form, Part, Request, Verb};
+use crate::run::options::Options;
 use crate::run::reactor::now;
 
 /// Answers a question. `reload` gives the configuration to go on with, or `None` after having said why not.
 pub(super) fn answer(
     router: &mut Router,
     request: &Request,
+    options: &Options,
     reload: &mut impl FnMut() -> Option<Box<Model>>,
 ) -> Part {
+    let name = request.object.as_str();
     match request.verb {
         Verb::Status => status(router, request),
+        Verb::Explain => look(router, |view| {
+            Some(answers::sentences(
+                request.form,
+                &explain::explain(view, name)?,
+            ))
+        }),
+        Verb::Metrics => look(router, |view| Some(metrics::metrics(view))),
+        Verb::Plan => match configuration::read(options, Path::new(name)) {
+            Ok(loaded) => {
+                let changes = plan(router, &loaded.model);
+                answers::changes(request.form, "vrrp", &changes)
+            }
+            Err(refused) => refused.part(request.form),
+        },
         Verb::Reload => match reload() {
             Some(mut model) => {
+                let changes = plan(router, &model);
                 router.reload(&mut model);
-                Part::default()
+                answers::changes(request.form, "vrrp", &changes)
             }
             None => Part::error(request.form, "the configuration cannot be read"),
         },

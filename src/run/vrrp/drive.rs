@@ -9,11 +9,12 @@ use std::path::Path;
 use smol::future;
 
 use super::desk;
-use super::report::{Report, clock};
+use super::report::Report;
 use super::router::Router;
 use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
+use crate::run::clock::clock;
 use crate::run::control::Inbox;
 use crate::run::options::Options;
 use crate::run::reactor::{now, sleep_until};
@@ -58,7 +59,7 @@ pub async fn drive(
             }
             Ok(Happening::Asked) => {
                 if let Some(call) = inbox.take() {
-                    let part = desk::answer(&mut router, &call.request, &mut reload);
+                    let part = desk::answer(&mut router, &call.request, options, &mut reload);
                     call.reply(part);
                 }
                 Ok(())

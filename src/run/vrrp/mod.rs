@@ -11,6 +11,7 @@ pub mod notifier;
 pub mod object;
 pub mod others;
 pub mod patience;
+mod plan;
 pub mod reconcile;
 pub mod recorder;
 #[cfg(feature = "lvs")]

@@ -7,28 +7,15 @@ use core::fmt::{self, Display, Write};
 use core::time::Duration;
 use std::io;
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use super::addresses::broadcast;
+use crate::console::clock::Clock;
 use crate::console::json::Json;
-use crate::console::span::Clock;
-use crate::io::sys;
 use crate::model::{Address, Auth, Command, Global, Wish};
 use crate::name::IfName;
 use crate::run::replace::replace;
-use crate::time::{Instant, Seconds};
+use crate::time::Seconds;
 use crate::vrrp::{Engine, Instance, State, Stats};
-
-/// Reads the clocks.
-#[must_use]
-pub fn clock(now: Instant) -> Clock {
-    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Clock {
-        now,
-        wall: wall.unwrap_or_default(),
-        ahead: sys::local_time().ahead,
-    }
-}
 
 /// One of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,7 +32,7 @@ use crate::console::vrrp::Events;
 use crate::io::frame::FrameSocket;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::Netlink;
-use crate::model::{Global, Model};
+use crate::model::{Global, Model, Statics};
 use crate::name::{IfName, Priority};
 use crate::run::reactor::{Source, now};
 use crate::sorted::Map;
@@ -199,6 +199,12 @@ impl Router {
     #[must_use]
     pub const fn trackers(&self) -> &Trackers {
         &self.trackers
+    }
+
+    /// What is there from start to stop.
+    #[must_use]
+    pub const fn statics(&self) -> &Statics {
+        self.desired.statics()
     }
 
     /// What has happened lately.

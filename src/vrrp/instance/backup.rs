@@ -5,7 +5,7 @@ use super::machine::Phase;
 use super::{Heard, Instance};
 use crate::name::{OWNER, RESIGN, Version};
 use crate::time::{Centis, Instant};
-use crate::vrrp::{Action, Note};
+use crate::vrrp::{Action, Note, Why};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Backup {
@@ -17,8 +17,9 @@ pub(super) struct Backup {
     pub(super) preempt_at: Option<Instant>,
     /// Its timer ran out, and it waits for the other members of its sync group.
     pub(super) wants: bool,
-    /// Whoever it would take over from still speaks: to resign, or with a lower priority.
-    pub(super) contested: bool,
+    /// Why it will take over if not from silence: whoever it would take over from still speaks, to resign or with a lower
+    /// priority.
+    pub(super) reason: Option<Why>,
 }
 
 impl Instance {
@@ -37,6 +38,22 @@ impl Instance {
         Phase::Backup(backup)
     }
 
+    /// Why it takes over now.
+    pub(super) fn reason(&self, backup: Backup, now: Instant) -> Why {
+        let silence = || match self.heard {
+            Some(heard) => Why::Silent {
+                from: heard.from,
+                since: now.since(heard.at),
+            },
+            None => Why::Unheard(now.since(self.since)),
+        };
+        match backup.reason {
+            Some(why) => why,
+            None if self.membership.is_some() && !backup.wants => Why::Group,
+            None => silence(),
+        }
+    }
+
     /// A backup's timer starts again with every advert of whoever may stay master.
     pub(super) fn listen(
         &mut self,
@@ -50,7 +67,7 @@ impl Instance {
             if self.said.first(Said::RESIGNED) {
                 out.push(self.say(Note::Resigned(heard.from)));
             }
-            backup.contested = true;
+            backup.reason = Some(Why::Resigned(heard.from));
             backup.down_at = now + self.skew(backup.interval);
             return backup;
         }
@@ -67,7 +84,7 @@ impl Instance {
             }
             if backup.preempt_at.is_none_or(|at| now >= at) {
                 self.stats.lower_priority_ignored += 1;
-                backup.contested = true;
+                backup.reason = Some(Why::Lower { from, theirs, ours });
                 if self.said.first(Said::DISCARDING) {
                     out.push(self.say(Note::Discarding { from, theirs, ours }));
                 }
@@ -81,7 +98,7 @@ impl Instance {
         }
         self.heard = Some(heard);
         backup.wants = false;
-        backup.contested = false;
+        backup.reason = None;
         backup.interval = self.interval_of(heard);
         backup.down_at = now + self.master_down(backup.interval);
         backup

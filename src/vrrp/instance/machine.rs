@@ -21,7 +21,7 @@ use crate::model::Peering;
 use crate::name::{Priority, RESIGN};
 use crate::time::{Centis, Instant};
 use crate::vrrp::announce::Schedule;
-use crate::vrrp::{Action, Note, Told};
+use crate::vrrp::{Action, Note, State, Told, Transition, Why};
 
 /// A master that has counted its authentication headers up to here stops being master; whoever is the next one counts from
 /// zero again, for no number may come twice. At one advert a second that takes 136 years.
@@ -103,11 +103,10 @@ impl Instance {
                 self.end(told, now, out)
             }
             (Phase::Master(_), Input::Order(Order::Backup)) => {
-                self.back_up(Note::FollowsGroup, self.config.interval, now, out)
+                self.back_up(Why::Group, self.config.interval, now, out)
             }
             (Phase::Master(_), Input::Order(Order::AddressLost)) => {
-                out.push(self.say(Note::AddressLost));
-                self.back_up(Note::Backup, self.config.interval, now, out)
+                self.back_up(Why::AddressLost, self.config.interval, now, out)
             }
             (Phase::Master(mut master), Input::Order(Order::Announce)) => {
                 self.remind(&mut master, now, out);
@@ -126,9 +125,9 @@ impl Instance {
     /// Whoever owns the addresses and wishes to be master is so at once; anyone else listens first.
     fn start(&mut self, now: Instant, out: &mut Vec<Action>) -> Phase {
         if self.claims() {
-            return self.take_over(now, out);
+            return self.take_over(Why::Owner, now, out);
         }
-        self.back_up(Note::BackupAtStart, self.config.interval, now, out)
+        self.back_up(Why::Start, self.config.interval, now, out)
     }
 
     /// After a fault nobody is master at once: an owner waits for one interval and its skew, time enough for a bridge or a
@@ -138,7 +137,7 @@ impl Instance {
         if matches!(self.config.peering, Peering::Unicast { .. }) {
             out.push(Action::AnnounceSource(self.id));
         }
-        match self.back_up(Note::Backup, interval, now, out) {
+        match self.back_up(Why::Recovered, interval, now, out) {
             Phase::Backup(backup) if self.claims() => Phase::Backup(Backup {
                 down_at: now + interval.as_duration() + self.skew(interval),
                 ..backup
@@ -149,13 +148,12 @@ impl Instance {
 
     pub(super) fn back_up(
         &mut self,
-        note: Note,
+        why: Why,
         interval: Centis,
         now: Instant,
         out: &mut Vec<Action>,
     ) -> Phase {
-        self.enter(now);
-        out.push(self.say(note));
+        self.enter(State::Backup, why, now, out);
         self.leave_master(out);
         out.push(self.tell(Told::Backup));
         Phase::Backup(Backup {
@@ -163,30 +161,43 @@ impl Instance {
             interval,
             preempt_at: None,
             wants: false,
-            contested: false,
+            reason: None,
         })
     }
 
     fn fail(&mut self, now: Instant, out: &mut Vec<Action>) -> Phase {
-        self.enter(now);
+        self.enter(State::Fault, Why::Missing(self.faults), now, out);
         self.heard = None;
-        out.push(self.say(Note::Fault(self.faults)));
         self.leave_master(out);
         out.push(self.tell(Told::Fault));
         Phase::Fault
     }
 
     fn end(&mut self, told: Told, now: Instant, out: &mut Vec<Action>) -> Phase {
-        self.enter(now);
+        self.pass(State::Init, Why::End, now);
         self.leave_master(out);
         out.push(self.tell(told));
         Phase::Init
     }
 
+    /// Passes into a state, and says so.
+    fn enter(&mut self, to: State, why: Why, now: Instant, out: &mut Vec<Action>) {
+        let transition = self.pass(to, why, now);
+        out.push(self.say(Note::Became(transition)));
+    }
+
     /// Complaints are made anew in every state.
-    fn enter(&mut self, now: Instant) {
+    fn pass(&mut self, to: State, why: Why, now: Instant) -> Transition {
+        let transition = Transition {
+            from: self.state(),
+            to,
+            lasted: now.since(self.since),
+            why,
+        };
+        self.last = Some(transition);
         self.since = now;
         self.said = Said::default();
+        transition
     }
 
     fn leave_master(&mut self, out: &mut Vec<Action>) {
@@ -198,8 +209,8 @@ impl Instance {
 
     /// Takes over from the master that it was the backup of.
     pub(super) fn succeed(&mut self, backup: Backup, now: Instant, out: &mut Vec<Action>) -> Phase {
-        match self.take_over(now, out) {
-            Phase::Master(mut master) if backup.contested && self.config.vmac.is_some() => {
+        match self.take_over(self.reason(backup, now), now, out) {
+            Phase::Master(mut master) if backup.reason.is_some() && self.config.vmac.is_some() => {
                 master.announce.succeed(now);
                 Phase::Master(master)
             }
@@ -208,8 +219,8 @@ impl Instance {
     }
 
     /// The advert comes first, so that no other one starts; then the addresses, then the announcement of where they are.
-    fn take_over(&mut self, now: Instant, out: &mut Vec<Action>) -> Phase {
-        self.enter(now);
+    fn take_over(&mut self, why: Why, now: Instant, out: &mut Vec<Action>) -> Phase {
+        let transition = self.pass(State::Master, why, now);
         if core::mem::take(&mut self.lowered) {
             out.push(self.say(Note::OwnerRestored));
         }
@@ -218,7 +229,7 @@ impl Instance {
         }
         self.stats.become_master += 1;
         self.stats.last_master = Some(now);
-        out.push(self.say(Note::Master));
+        out.push(self.say(Note::Became(transition)));
         self.advertise(self.priority(), out);
         out.push(Action::Acquire(self.id));
         let plan = &self.config.announcing;

@@ -8,7 +8,7 @@ use super::{Heard, Instance};
 use crate::name::{OWNER, RESIGN};
 use crate::time::Instant;
 use crate::vrrp::announce::Schedule;
-use crate::vrrp::{Action, Faults, Note, Told};
+use crate::vrrp::{Action, Faults, Note, Told, Why};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Master {
@@ -58,18 +58,21 @@ impl Instance {
             return Phase::Master(master);
         }
         if (theirs, Some(from)) > (ours, source) {
-            out.push(self.say(match (two_owners, theirs == ours) {
-                (true, _) => Note::TwoOwners {
-                    other: from,
-                    yielding: true,
-                },
-                (false, true) => Note::HigherAddress {
+            let why = match (two_owners, theirs == ours) {
+                (true, _) => Why::OtherOwner(from),
+                (false, true) => Why::HigherAddress {
                     from,
                     priority: ours,
                 },
-                (false, false) => Note::HigherPriority { from, theirs, ours },
-            }));
-            return self.give_way(heard, now, out);
+                (false, false) => Why::Higher { from, theirs, ours },
+            };
+            if two_owners {
+                out.push(self.say(Note::TwoOwners {
+                    other: from,
+                    yielding: true,
+                }));
+            }
+            return self.give_way(why, heard, now, out);
         }
         if two_owners {
             return self.dispute(master, heard, now, out);
@@ -77,12 +80,12 @@ impl Instance {
         if now < master.answered_until {
             return Phase::Master(master);
         }
-        if let Some(late) = self.overslept(&master, now) {
-            out.push(self.say(late));
-            if matches!(late, Note::Late { yielding: true, .. }) {
+        if let Some(by) = self.overslept(&master, now) {
+            if self.yields_late() {
                 self.heard = Some(heard);
-                return self.back_up(Note::Backup, self.interval_of(heard), now, out);
+                return self.back_up(Why::Late(by), self.interval_of(heard), now, out);
             }
+            out.push(self.say(Note::Late(by)));
         }
         out.push(self.say(Note::LowerPriority { from, theirs, ours }));
         self.insist(&mut master, !self.config.lower_prio_no_advert, now, out);
@@ -90,12 +93,12 @@ impl Instance {
         Phase::Master(master)
     }
 
-    fn give_way(&mut self, heard: Heard, now: Instant, out: &mut Vec<Action>) -> Phase {
+    fn give_way(&mut self, why: Why, heard: Heard, now: Instant, out: &mut Vec<Action>) -> Phase {
         if self.config.higher_prio_send_advert {
             self.advertise(self.priority(), out);
         }
         self.heard = Some(heard);
-        self.back_up(Note::Backup, self.interval_of(heard), now, out)
+        self.back_up(why, self.interval_of(heard), now, out)
     }
 
     /// Tells the other master, and the hosts that may have learned its address. The next advert is an interval later. Nobody
@@ -132,7 +135,7 @@ impl Instance {
             Some(_) => {
                 self.lowered = true;
                 out.push(self.say(Note::OwnerLowered(heard.from)));
-                self.give_way(heard, now, out)
+                self.give_way(Why::OtherOwner(heard.from), heard, now, out)
             }
             None => {
                 let ours = self.config.interval.as_duration();
@@ -167,14 +170,14 @@ impl Instance {
         }
         if now >= master.advert_at {
             if self.key.is_some() && self.sequence > LAST_SEQUENCE {
-                return self.back_up(Note::Backup, self.config.interval, now, out);
+                return self.back_up(Why::WornOut, self.config.interval, now, out);
             }
             let interval = self.config.interval.as_duration();
-            if let Some(late) = self.overslept(&master, now) {
-                out.push(self.say(late));
-                if matches!(late, Note::Late { yielding: true, .. }) {
-                    return self.back_up(Note::Backup, self.config.interval, now, out);
+            if let Some(by) = self.overslept(&master, now) {
+                if self.yields_late() {
+                    return self.back_up(Why::Late(by), self.config.interval, now, out);
                 }
+                out.push(self.say(Note::Late(by)));
                 repeat = repeat.max(master.announce.again(plan, now));
             }
             let next = master.advert_at + interval;
@@ -189,7 +192,7 @@ impl Instance {
     /// `timer_expired_backup` it gives way and listens first. Otherwise it would take its place back anyway, so it stays
     /// master, advertises at once, and tells the hosts again where the addresses are, for another one may have told them
     /// something else meanwhile.
-    fn overslept(&self, master: &Master, now: Instant) -> Option<Note> {
+    fn overslept(&self, master: &Master, now: Instant) -> Option<Duration> {
         let interval = self.config.interval.as_duration();
         // Others count from our last advert, an interval before this one was due.
         let theirs = self.config.timer_expired_backup.flatten();
@@ -198,10 +201,12 @@ impl Instance {
         });
         let by = now.since(master.advert_at);
         let patience = interval * u32::from(self.config.down_timer_adverts.max(2) - 1) + skew;
-        (now >= master.advert_at && by > patience).then(|| Note::Late {
-            by,
-            yielding: self.config.timer_expired_backup.is_some() || !self.config.preempt,
-        })
+        (now >= master.advert_at && by > patience).then_some(by)
+    }
+
+    /// Whether it gives way when it has overslept.
+    const fn yields_late(&self) -> bool {
+        self.config.timer_expired_backup.is_some() || !self.config.preempt
     }
 
     /// Nobody hears it where the interface itself is gone.
