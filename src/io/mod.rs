@@ -21,3 +21,8 @@ pub mod rule;
 pub mod sniffer;
 pub mod sys;
 pub mod sysctl;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+pub mod tls;

@@ -23,6 +23,7 @@ use witness::Witness;
 mod hearing;
 #[path = "../made/mod.rs"]
 mod made;
+#[allow(dead_code, reason = "a LAN has more rules than an engine alone")]
 #[path = "../lan/rule.rs"]
 mod rule;
 #[path = "../lan/witness.rs"]

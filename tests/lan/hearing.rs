@@ -96,6 +96,12 @@ impl Heard {
 
     fn listened(self, instance: &Instance, now: Instant) -> Result<(), Breach> {
         let (Heard { theirs, ours, .. }, config) = (self, instance.config());
+        // An owner that had lowered itself claims again what nobody else does.
+        let ours = if config.is_owner() && theirs < OWNER {
+            OWNER
+        } else {
+            ours
+        };
         let interval = instance.master_interval();
         let lower = config.preempt && theirs < ours && theirs != RESIGN;
         if lower && !config.preempt_delay.is_zero() {
