@@ -18,6 +18,7 @@
 //! | the clock of the machine starts anywhere | nothing notices |
 //! | a master sleeps for a while (`SIGSTOP`) and wakes up | the peer served; afterwards one serves, at once, and the client finds it |
 //! | the same with `nopreempt` | the peer goes on serving, and who slept gives way without an advert of its own |
+//! | its interface goes down, or away, and its FIFO's reader dies | it waits for them, and does not spin |
 //! | a storm of signals | adverts leave in time, every question is answered in the end |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -723,6 +724,53 @@ fn a_master_that_slept_gives_way_where_it_may_not_preempt() {
             outage < 2 * GAP,
             "the client went without an answer for {outage:?}"
         );
+    });
+}
+
+/// The time that a process has had on a processor.
+fn used(process: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{process}/schedstat")).unwrap();
+    Duration::from_nanos(text.split_whitespace().next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn whatever_it_lives_on_goes_away_it_waits_and_does_not_spin() {
+    with_namespaces(|| {
+        let lab = alone();
+        let host = lab.host("one");
+        let fifo = lab.scratch().join("fifo");
+        let global = format!(
+            "global_defs {{\n vrrp_notify_fifo {}\n vrrp_notify_fifo_script /bin/false\n}}\n",
+            fifo.display()
+        );
+        let make = || {
+            host.run("ip link add late type veth peer name far");
+            host.run("ip link set far up");
+            host.run("ip address add 10.7.0.1/24 dev late");
+            host.run("ip link set late up");
+        };
+        make();
+        let configuration = global + &plain(100).replace("eth0", "late");
+        let daemon = host.daemon(Program::Keepalite, &configuration);
+        wait_for_address(host, VIP, true);
+        let child = daemon.child().unwrap();
+        for what in [
+            "ip link set late down",
+            "ip link set late up",
+            "ip link del late",
+        ] {
+            host.run(what);
+            let before = used(child);
+            // For so long it is looked at; a process that spins has all of it.
+            std::thread::sleep(Duration::from_secs(1));
+            let used = used(child) - before;
+            assert!(
+                used < Duration::from_millis(300),
+                "{what}: {used:?} of a second"
+            );
+        }
+        make();
+        wait_for_address(host, VIP, true);
     });
 }
 

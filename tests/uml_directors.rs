@@ -8,16 +8,9 @@ mod serving;
 mod uml;
 
 use std::fs;
-use std::time::{Duration, Instant};
 
-use lab::{Host, Lab, Program, SOON, wait_until};
-use serving::{Call, Echo};
-
-/// Asks again and again, for what the kernel does not announce.
-fn eventually<T>(what: &str, answer: impl FnMut() -> Option<T>) -> T {
-    let step = |left: Duration| std::thread::sleep(left.min(Duration::from_millis(20)));
-    wait_until(Instant::now() + SOON, step, answer).unwrap_or_else(|| panic!("never {what}"))
-}
+use lab::{Host, Lab, Program, SOON};
+use serving::{Call, Echo, Method, eventually};
 
 /// The sync daemons of a host as `ipvsadm` tells them.
 fn daemons(host: &Host) -> Vec<String> {
@@ -35,12 +28,6 @@ fn wait_for_daemons(host: &Host, wanted: &[&str]) {
                 .all(|(line, start)| line.starts_with(start)))
         .then_some(())
     });
-}
-
-fn set(host: &Host, setting: &str, value: &str) {
-    let path = format!("/proc/sys/net/{setting}");
-    let written = host.namespace.enter(|| fs::write(&path, value));
-    written.unwrap_or_else(|e| panic!("{}: {path}: {e}", host.name));
 }
 
 /// A director: a virtual router with both addresses, its sync daemon behind it.
@@ -69,7 +56,10 @@ fn a_sync_daemon_listens_until_its_virtual_router_is_master_as_keepalived_has_it
     as_with_keepalived(|program| {
         let lab = Lab::new(&[("one", &["192.168.0.1/24"])]).unwrap();
         let one = lab.host("one");
-        let mut daemon = one.daemon(program, &director(200, "eth0 A", &[VIP]));
+        // Slow enough for its beginning to be seen.
+        let configuration =
+            director(200, "eth0 A", &[VIP]).replace("advert_int 0.1", "advert_int 1");
+        let mut daemon = one.daemon(program, &configuration);
         let mut seen = Vec::new();
         wait_for_daemons(one, &["backup sync daemon (mcast=eth0, syncid=51"]);
         seen.push(daemons(one));
@@ -107,10 +97,6 @@ fn every_option_of_a_sync_daemon_reaches_the_kernel_as_keepalived_has_it() {
         let one = lab.host("one");
         let sync = "eth0 A id 7 maxlen 1400 port 9000 ttl 3 group 224.0.0.99";
         let _daemon = one.daemon(program, &director(200, sync, &[VIP]));
-        wait_for_daemons(
-            one,
-            &["backup sync daemon (mcast=eth0, syncid=7, maxlen=1400"],
-        );
         wait_for_daemons(
             one,
             &["master sync daemon (mcast=eth0, syncid=7, maxlen=1400"],
@@ -181,100 +167,86 @@ fn a_kernel_without_ipvs_is_told_and_the_virtual_router_runs() {
     });
 }
 
-/// Two directors, two real servers and a client; the table of the directors is made by hand, with what `servers` are reached
-/// by, and a call that goes through the first director is still understood after the second one has taken over.
-fn a_call_outlives_its_director(
-    addresses: &[&str],
-    servers: [&str; 2],
-    method: &str,
-    prepare: impl Fn(&Host),
-) {
-    let lab = Lab::new(&[
-        ("director-1", &["192.168.0.1/24", "10.0.0.2/24"]),
-        ("director-2", &["192.168.0.2/24", "10.0.0.3/24"]),
-        ("client", &["192.168.0.9/24"]),
-        ("server-1", &[&format!("{}/24", servers[0])]),
-        ("server-2", &[&format!("{}/24", servers[1])]),
-    ])
-    .unwrap();
-    let directors = ["director-1", "director-2"].map(|name| lab.host(name));
-    for director in directors {
-        set(director, "ipv4/ip_forward", "1");
-        set(director, "ipv4/conf/all/send_redirects", "0");
-        set(director, "ipv4/conf/eth0/send_redirects", "0");
-        director.run(&format!("ipvsadm -A -t {VIP}:80 -s rr"));
-        for server in servers {
-            director.run(&format!("ipvsadm -a -t {VIP}:80 -r {server}:80 {method}"));
+/// Two directors, two real servers and a client: a call that goes through the first director is still understood after the
+/// second one has taken over.
+fn a_call_outlives_its_director(method: Method) {
+    uml::inside(|| {
+        let servers = [1, 2].map(|number| method.address(number));
+        let lab = Lab::new(&[
+            ("director-1", &["192.168.0.1/24", "10.0.0.2/24"]),
+            ("director-2", &["192.168.0.2/24", "10.0.0.3/24"]),
+            ("client", &["192.168.0.9/24"]),
+            ("server-1", &[&format!("{}/24", servers[0])]),
+            ("server-2", &[&format!("{}/24", servers[1])]),
+        ])
+        .unwrap();
+        let real = |ip: &String| format!("real_server {ip} 80 {{\n TCP_CHECK {{\n }}\n }}\n ");
+        let balanced = format!(
+            "virtual_server {VIP} 80 {{\n lvs_sched rr\n lvs_method {}\n protocol TCP\n delay_loop 0.5\n warmup 0\n {}\n}}\n",
+            method.word(),
+            servers.each_ref().map(real).concat(),
+        );
+        let _echoes = ["server-1", "server-2"].map(|name| {
+            let host = lab.host(name);
+            method.prepare_server(host, VIP);
+            Echo::start(host, 80)
+        });
+        let addresses = method.virtual_addresses(VIP);
+        let directors = ["director-1", "director-2"].map(|name| lab.host(name));
+        let _daemons = [(directors[0], 200), (directors[1], 100)].map(|(host, priority)| {
+            method.prepare_director(host);
+            let router = director(priority, "eth0 A", &[&addresses]);
+            host.daemon(Program::Keepalite, &(router + &balanced))
+        });
+        let [first, second] = directors;
+        wait_for_daemons(first, &["master"]);
+        wait_for_daemons(second, &["backup"]);
+        let vip = VIP.parse().unwrap();
+        first
+            .wait(SOON, || first.has(vip).then_some(()))
+            .expect("a master");
+        for host in directors {
+            eventually("two real servers", || {
+                (host.run("ipvsadm -Sn").lines().count() == 3).then_some(())
+            });
         }
-    }
-    let echoes = ["server-1", "server-2"].map(|name| {
-        let host = lab.host(name);
-        prepare(host);
-        Echo::start(host, "0.0.0.0", 80)
+        let client = lab.host("client");
+        let mut calls: Vec<_> = (0..2)
+            .map(|_| Call::new(client, VIP, 80).expect("a call"))
+            .collect();
+        let mut say = |line: &str| -> Vec<String> {
+            calls
+                .iter_mut()
+                .map(|call| call.say(line).expect("an answer"))
+                .collect()
+        };
+        let before = say("one");
+        assert!(before.contains(&"server-1".to_owned()) && before.contains(&"server-2".to_owned()));
+        (0..3).for_each(|_| drop(say("more")));
+        eventually("two connections on the second director", || {
+            let known = second.run("cat /proc/net/ip_vs_conn");
+            (known.matches("ESTABLISHED").count() == 2).then_some(())
+        });
+        first.plug(false).unwrap();
+        second
+            .wait(SOON, || second.has(vip).then_some(()))
+            .expect("a successor");
+        wait_for_daemons(second, &["master"]);
+        assert_eq!(say("two"), before);
     });
-    let mut daemons = Vec::new();
-    for (host, priority) in directors.into_iter().zip([200, 100]) {
-        daemons.push(host.daemon(Program::Keepalite, &director(priority, "eth0 A", addresses)));
-    }
-    let [first, second] = directors;
-    wait_for_daemons(first, &["master"]);
-    wait_for_daemons(second, &["backup"]);
-    let vip = VIP.parse().unwrap();
-    first
-        .wait(SOON, || first.has(vip).then_some(()))
-        .expect("a master");
-    let client = lab.host("client");
-    let mut calls: Vec<_> = (0..2)
-        .map(|_| Call::new(client, VIP, 80).expect("a call"))
-        .collect();
-    let before: Vec<_> = calls
-        .iter_mut()
-        .map(|call| call.say("one").expect("an answer"))
-        .collect();
-    assert!(before.contains(&"server-1".to_owned()) && before.contains(&"server-2".to_owned()));
-    for call in &mut calls {
-        (0..3).for_each(|_| drop(call.say("more").expect("an answer")));
-    }
-    eventually("two connections on the second director", || {
-        let known = second.run("cat /proc/net/ip_vs_conn");
-        (known.matches("ESTABLISHED").count() == 2).then_some(())
-    });
-    first.plug(false).unwrap();
-    second
-        .wait(SOON, || second.has(vip).then_some(()))
-        .expect("a successor");
-    wait_for_daemons(second, &["master"]);
-    let after: Vec<_> = calls
-        .iter_mut()
-        .map(|call| call.say("two").expect("an answer"))
-        .collect();
-    assert_eq!(before, after);
-    drop(echoes);
 }
 
 #[test]
 fn a_connection_by_address_translation_outlives_its_director() {
-    uml::inside(|| {
-        let addresses = [&format!("{VIP}/24")[..], "10.0.0.1/24"];
-        a_call_outlives_its_director(&addresses, ["10.0.0.11", "10.0.0.12"], "-m", |server| {
-            server.run("ip route add default via 10.0.0.1");
-        });
-    });
+    a_call_outlives_its_director(Method::Nat);
 }
 
 #[test]
 fn a_connection_by_direct_routing_outlives_its_director() {
-    uml::inside(|| {
-        let addresses = [&format!("{VIP}/24")[..]];
-        a_call_outlives_its_director(
-            &addresses,
-            ["192.168.0.11", "192.168.0.12"],
-            "-g",
-            |server| {
-                set(server, "ipv4/conf/all/arp_ignore", "1");
-                set(server, "ipv4/conf/all/arp_announce", "2");
-                server.run(&format!("ip addr add {VIP}/32 dev lo"));
-            },
-        );
-    });
+    a_call_outlives_its_director(Method::Direct);
+}
+
+#[test]
+fn a_connection_by_tunnel_outlives_its_director() {
+    a_call_outlives_its_director(Method::Tunnel);
 }

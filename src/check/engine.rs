@@ -86,7 +86,7 @@ impl Engine {
     /// A probe by its name; none if a reload has ended it.
     #[must_use]
     pub fn probe(&self, id: ProbeId) -> Option<&Probe> {
-        find(&self.probes, id).and_then(|at| self.probes.get(at))
+        probe(&self.probes, id)
     }
 
     /// The probes: every check that is made, once.
@@ -194,7 +194,7 @@ impl Engine {
     fn attempt(&mut self, now: Instant, out: &mut Vec<Action>) {
         while let Some((at, id)) = self.schedule.earliest().filter(|(at, _)| *at <= now) {
             self.schedule.pop();
-            let probe = find(&self.probes, id).and_then(|at| self.probes.get_mut(at));
+            let probe = probe_mut(&mut self.probes, id);
             // A due time that was moved is not the one that counts.
             if let Some(probe) = probe.filter(|probe| probe.phase() == Phase::Waiting(at)) {
                 probe.set_phase(Phase::Running(now));
@@ -205,7 +205,7 @@ impl Engine {
 
     /// An attempt is over: the next one comes after its pause.
     fn rest(&mut self, id: ProbeId, now: Instant) {
-        let probe = find(&self.probes, id).and_then(|at| self.probes.get_mut(at));
+        let probe = probe_mut(&mut self.probes, id);
         let Some(probe) = probe.filter(|probe| matches!(probe.phase(), Phase::Running(_))) else {
             return;
         };
@@ -220,7 +220,7 @@ impl Engine {
 
     /// An attempt could not be made, which says nothing about the server.
     fn miss(&mut self, id: ProbeId, cause: Cause, now: Instant, out: &mut Vec<Action>) {
-        let probe = find(&self.probes, id).and_then(|at| self.probes.get_mut(at));
+        let probe = probe_mut(&mut self.probes, id);
         let Some(probe) = probe else { return };
         if probe.miss(cause, now) {
             let first = probe.subscribers.first();
@@ -236,7 +236,7 @@ impl Engine {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        let probe = find(&self.probes, id).and_then(|at| self.probes.get_mut(at));
+        let probe = probe_mut(&mut self.probes, id);
         let Some(probe) = probe else { return };
         let effect = probe.effect();
         let change = probe.observe(result, now);
@@ -375,9 +375,15 @@ impl Engine {
     }
 }
 
-/// Where a probe is among others.
-pub(super) fn find(probes: &[Probe], id: ProbeId) -> Option<usize> {
-    probes.binary_search_by_key(&id, Probe::id).ok()
+/// A probe among others.
+fn probe(probes: &[Probe], id: ProbeId) -> Option<&Probe> {
+    probes.get(probes.binary_search_by_key(&id, Probe::id).ok()?)
+}
+
+/// The same, to be changed.
+pub(super) fn probe_mut(probes: &mut [Probe], id: ProbeId) -> Option<&mut Probe> {
+    let at = probes.binary_search_by_key(&id, Probe::id).ok()?;
+    probes.get_mut(at)
 }
 
 /// Whether anybody wants to know what a probe finds out now.
@@ -397,11 +403,7 @@ fn refresh(
 ) -> bool {
     let mut up = true;
     let mut difference = 0_i64;
-    for probe in server
-        .probes
-        .iter()
-        .filter_map(|id| probes.get(find(probes, *id)?))
-    {
+    for probe in server.probes.iter().filter_map(|id| probe(probes, *id)) {
         up &= probe.is_up();
         difference = difference.saturating_add(probe.effect().difference(server.config.weight));
     }

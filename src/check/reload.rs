@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::engine::{Engine, find};
+use super::engine::{Engine, probe_mut};
 use super::event::{Action, Notice, PoolId, ProbeId, ServerId, Why};
 use super::pool::Pool;
 use super::probe::{Phase, Probe};
@@ -39,10 +39,12 @@ impl Engine {
     /// [taken up](Self::reload).
     pub fn depart(&mut self, lvs: &Lvs, out: &mut Vec<Action>) {
         let ordinals = ordinals(&lvs.servers);
-        for pool in &mut self.pools {
-            let mut new = lvs.servers.iter().zip(&ordinals);
-            let same = new.find(|(new, ordinal)| pool.is_same(new, **ordinal));
-            let Some((new, _)) = same else {
+        for (at, pool) in self.pools.iter_mut().enumerate() {
+            let mut all = lvs.servers.iter().zip(&ordinals);
+            let is_same = |(new, ordinal): &(&VirtualServer, &u16)| pool.is_same(new, **ordinal);
+            // Mostly nothing has moved.
+            let there = all.clone().nth(at).filter(is_same);
+            let Some((new, _)) = there.or_else(|| all.find(is_same)) else {
                 pool.remove(false, out);
                 if pool.has_quorum() {
                     let (pool, up, why) = (pool.id(), false, Why::Changed);
@@ -114,8 +116,7 @@ impl Engine {
             server.since = old.since;
             server.kept = true;
             for id in server.probes.iter().filter(|_| old.up) {
-                if let Some(probe) = find(&self.probes, *id).and_then(|at| self.probes.get_mut(at))
-                {
+                if let Some(probe) = probe_mut(&mut self.probes, *id) {
                     probe.trust();
                 }
             }

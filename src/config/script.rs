@@ -118,8 +118,8 @@ impl Args<'_, '_, '_> {
     }
 
     /// Keeps the first of several scripts for one occasion, as keepalived does.
-    pub(super) fn notify(&mut self, slot: &mut Option<Command>) {
-        let command = self.script();
+    pub(super) fn notify<C: From<Command>>(&mut self, slot: &mut Option<C>) {
+        let command = self.script().map(C::from);
         if slot.is_some() {
             let what = format!("'{}' is given twice", self.block.keyword());
             self.context

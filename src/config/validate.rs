@@ -239,6 +239,9 @@ fn instances(
         if instance.strict && !instance.accept && !accept_said {
             mute.get_or_insert((at, instance.version));
         }
+        // It lives as long as the daemon.
+        instance.addresses.shrink_to_fit();
+        instance.excluded.shrink_to_fit();
         instances.push(instance);
     }
     if let Some((at, version)) = mute {
@@ -467,13 +470,15 @@ fn without_unknown_groups(statics: &mut Statics, used: Vec<At<String>>, diags: &
 /// Takes away what script security refuses and says who runs the rest.
 fn settle_scripts(model: &mut Model, refused: &Refused) {
     let default = model.global.script_user;
+    let mine = |command: &mut Command| {
+        command.user = command.user.or(default);
+        !refused.contains(&command.text)
+    };
     let settle = |slot: &mut Option<Command>| {
-        if let Some(command) = slot.take_if(|c| refused.contains(&c.text)) {
-            drop(command);
-        }
-        if let Some(command) = slot {
-            command.user = command.user.or(default);
-        }
+        slot.take_if(|command| !mine(command));
+    };
+    let settle_boxed = |slot: &mut Option<Box<Command>>| {
+        slot.take_if(|command| !mine(command));
     };
     let notify = |n: &mut Notify| {
         for slot in [
@@ -484,9 +489,9 @@ fn settle_scripts(model: &mut Model, refused: &Refused) {
             &mut n.any,
             &mut n.lower_priority,
         ] {
-            settle(slot);
+            settle_boxed(slot);
         }
-        n.deleted.iter_mut().for_each(settle);
+        n.deleted.iter_mut().for_each(settle_boxed);
     };
     model
         .instances

@@ -249,7 +249,7 @@ const NOTIFY: Rows = &[
     }),
     key("notify", Value, Obeyed, |d, a| a.notify(&mut d.notify.any)),
     key("notify_deleted", Any, Obeyed, |d, a| {
-        d.notify.deleted = Some(a.script())
+        d.notify.deleted = Some(a.script().map(Box::new))
     }),
     key("notify_master_rx_lower_pri", Value, Obeyed, |d, a| {
         a.notify(&mut d.notify.lower_priority)

@@ -118,23 +118,24 @@ impl Command {
     }
 }
 
-/// The notify family of an instance, a group, or (up and down) of a server.
+/// The notify family of an instance, a group, or (up and down) of a server. Most have none of them, and some routers hundreds of
+/// instances: what is not there takes a word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
     /// `notify_master`.
-    pub master: Option<Command>,
+    pub master: Option<Box<Command>>,
     /// `notify_backup`.
-    pub backup: Option<Command>,
+    pub backup: Option<Box<Command>>,
     /// `notify_fault`.
-    pub fault: Option<Command>,
+    pub fault: Option<Box<Command>>,
     /// `notify_stop`.
-    pub stop: Option<Command>,
+    pub stop: Option<Box<Command>>,
     /// `notify`: gets `INSTANCE|GROUP name STATE priority` appended.
-    pub any: Option<Command>,
+    pub any: Option<Box<Command>>,
     /// `notify_deleted`: present when a removal by reload tells DELETED instead of FAULT; with its own command or none.
-    pub deleted: Option<Option<Command>>,
+    pub deleted: Option<Option<Box<Command>>>,
     /// `notify_master_rx_lower_pri`.
-    pub lower_priority: Option<Command>,
+    pub lower_priority: Option<Box<Command>>,
     /// `notify_priority_changes`; `None` is the global setting.
     pub priority_changes: Option<bool>,
     /// `smtp_alert`; `None` is the global setting.

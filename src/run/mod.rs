@@ -151,6 +151,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         ))
     } else {
         drop(loaded);
+        sys::return_memory();
         let reload = || {
             standing.mark.set();
             let loaded = configuration::reload(options, Reader::First).inspect_err(|_| {
@@ -158,7 +159,10 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
             })?;
             standing = Standing::of(options, &loaded.model.global);
             name(None, &loaded.model.global);
-            Ok(self::wanted(&loaded.model, options))
+            let wanted = self::wanted(&loaded.model, options);
+            drop(loaded);
+            sys::return_memory();
+            Ok(wanted)
         };
         let respawn = !options.dont_respawn;
         wait(supervise::supervise(

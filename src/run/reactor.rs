@@ -195,6 +195,7 @@ impl Reactor {
             return [None, None];
         };
         let mut wakers = [None, None];
+        source.broken |= bits & BROKEN != 0;
         if source.brief {
             // Told at each change only: nothing has to be taken back.
             if bits & (READ | BROKEN) != 0 {
@@ -320,6 +321,8 @@ struct Registration {
     brief: bool,
     /// What epoll has been asked for.
     armed: Interest,
+    /// An error or the end of both directions was reported.
+    broken: bool,
     reader: Side,
     writer: Side,
 }
@@ -385,6 +388,7 @@ impl<T: AsFd> Source<T> {
             fd: inner.as_fd().as_raw_fd(),
             brief,
             armed: 0,
+            broken: false,
             reader: Side::default(),
             writer: Side::default(),
         };
@@ -413,6 +417,16 @@ impl<T: AsFd> Source<T> {
     /// What was taken in; it must keep its descriptor.
     pub const fn get_mut(&mut self) -> &mut T {
         &mut self.inner
+    }
+
+    /// Whether the kernel has reported an error, or the end of both directions. A stream that has become writable without that
+    /// is connected.
+    pub fn is_broken(&self) -> bool {
+        REACTOR.with(|reactor| {
+            let sources = reactor.sources.borrow();
+            let source = sources.get(self.slot).and_then(Option::as_ref);
+            source.is_none_or(|source| source.broken)
+        })
     }
 
     /// Completes when there is something to read, an end of file or an error included.

@@ -19,12 +19,13 @@
 )]
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use figure::{Aim, Question, Row, Samples};
 use side::Side;
 
+mod build;
 mod cost;
 mod figure;
 mod interval;
@@ -167,15 +168,8 @@ fn run() -> io::Result<()> {
     }
     let theirs = Side {
         name: "keepalived".to_owned(),
-        program: std::env::var_os("KEEPALIVED")
-            .map_or_else(|| PathBuf::from("/usr/sbin/keepalived"), PathBuf::from),
+        program: build::theirs()?,
     };
-    if !theirs.program.exists() {
-        let missing = theirs.program.display();
-        return Err(io::Error::other(format!(
-            "there is no {missing}: install keepalived, or name it with KEEPALIVED"
-        )));
-    }
     let ours = if control {
         Side {
             name: "keepalived again".to_owned(),
@@ -184,7 +178,7 @@ fn run() -> io::Result<()> {
     } else {
         Side {
             name: "keepalite".to_owned(),
-            program: build()?,
+            program: build::release()?,
         }
     };
     let mut bench = Bench {
@@ -214,7 +208,7 @@ fn run() -> io::Result<()> {
         began.elapsed().as_secs_f64()
     );
     println!("{}", figure::table(&bench.rows, names));
-    let directory = target().join("bench");
+    let directory = build::target().join("bench");
     std::fs::create_dir_all(&directory)?;
     let file = |extension: &str| directory.join(format!("versus.{extension}"));
     std::fs::write(file("md"), figure::table(&bench.rows, names))?;
@@ -230,30 +224,10 @@ fn load() -> String {
     format!("load {} on {processors} processors", load.trim())
 }
 
-fn target() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
-}
-
-/// The release build, as users get it; cargo makes that of a bench with another profile.
-fn build() -> io::Result<PathBuf> {
-    if let Some(named) = std::env::var_os("KEEPALITE") {
-        return Ok(named.into());
-    }
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--bin", "keepalite"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()?;
-    if !status.success() {
-        return Err(io::Error::other("the release build failed"));
-    }
-    Ok(target().join("release/keepalite"))
-}
-
 /// The static binary that `cross/build` has left, if it has.
 fn shipped() -> Option<PathBuf> {
     let prefix = format!("keepalite-{}", std::env::consts::ARCH);
-    std::fs::read_dir(target().join("dist"))
+    std::fs::read_dir(build::target().join("dist"))
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| {

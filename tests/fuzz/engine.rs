@@ -8,6 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use hearing::Heard;
 use keepalite::model::{Instance, Model, Peering};
 use keepalite::name::{Family, IfName, Version};
 use keepalite::time::Instant;
@@ -16,10 +17,13 @@ use keepalite::wire::Checksum;
 use keepalite::wire::ah::{self, AhRepr};
 use keepalite::wire::ip::{self, Ipv4Repr};
 use libfuzzer_sys::fuzz_target;
-use witness::{Heard, Witness};
+use witness::Witness;
 
+#[path = "../lan/hearing.rs"]
+mod hearing;
 #[path = "../made/mod.rs"]
 mod made;
+#[allow(dead_code, reason = "a LAN has more rules than an engine alone")]
 #[path = "../lan/rule.rs"]
 mod rule;
 #[path = "../lan/witness.rs"]

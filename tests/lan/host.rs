@@ -10,12 +10,13 @@ use keepalite::vrrp::{
 };
 
 use crate::SECOND;
+use crate::hearing::Heard;
 use crate::made;
 use crate::network::Frame;
 use crate::plan::{LinkState, name};
 use crate::rule::{Breach, Rule};
 use crate::story::Story;
-use crate::witness::{Heard, Witness};
+use crate::witness::Witness;
 
 pub(crate) struct Host {
     pub(crate) number: u8,

@@ -49,6 +49,7 @@
 
 mod bytes;
 mod generator;
+mod hearing;
 mod host;
 mod lan;
 #[path = "../made/mod.rs"]

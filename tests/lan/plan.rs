@@ -105,8 +105,13 @@ pub(crate) enum Change {
 }
 
 impl Plan {
-    /// Whether its parts fit together: what has only version 3 is there with version 3 only.
+    /// Whether its parts fit together: what has only version 3 is there with version 3 only, and the members of a sync group
+    /// wish for the same.
     pub(crate) fn is_sound(&self) -> bool {
+        let agrees = |host: &HostPlan| host.own.iter().all(|own| *own == host.own[0]);
+        if !self.hosts.iter().all(|host| !host.grouped || agrees(host)) {
+            return false;
+        }
         let whole = |line: &String| !line.contains("advert_int") || !line.contains('.');
         let own = |vrid: usize| {
             self.hosts

@@ -4,9 +4,9 @@ use keepalite::model::Auth;
 use keepalite::vrrp::{Instance, State};
 
 use crate::SECOND;
+use crate::hearing::{skew, waits};
 use crate::lan::{Lan, Outcome, slack};
 use crate::rule::{Breach, Rule};
-use crate::witness::{skew, waits};
 
 /// Who is master, as the routers have told.
 pub(crate) struct Watch {
@@ -274,9 +274,12 @@ impl Lan<'_> {
         };
         self.watch.calm = Some(self.now);
         self.run_for(slack(first))?;
-        let alone = waiting
-            .get(1)
-            .is_none_or(|(second, _)| *second > slack(first));
+        // In a sync group, a member that refuses what the master's headers count has given him up long ago.
+        let deaf = |instance: &Instance| instance.key().is_some() && instance.group().is_some();
+        let mut vrids = 0..self.plan.vrids.len();
+        let deaf = vrids.any(|vrid| self.instance(best, vrid).is_some_and(deaf));
+        let next = waiting.get(1);
+        let alone = !deaf && next.is_none_or(|(second, _)| *second > slack(first));
         let masters: Vec<usize> = self.watch.masters(vrid).collect();
         if masters.is_empty() || (alone && masters != [best]) {
             let vrid = vrid + 1;

@@ -66,9 +66,16 @@ impl Shrinking {
                 smaller |= self.leave_out(
                     |plan| plan.hosts[host].own[vrid].as_ref().map_or(0, Vec::len),
                     |plan, at| {
-                        plan.hosts[host].own[vrid]
-                            .as_mut()
-                            .map(|own| own.remove(at));
+                        // Members of a sync group go on wishing for the same.
+                        let host = &mut plan.hosts[host];
+                        let members = if host.grouped {
+                            0..host.own.len()
+                        } else {
+                            vrid..vrid + 1
+                        };
+                        for own in host.own[members].iter_mut().flatten() {
+                            own.remove(at);
+                        }
                     },
                 );
             }

@@ -1,18 +1,13 @@
 //! Watches one engine: whatever it is told, what it does is what its documentation allows.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
 use keepalite::model::{Model, Wish};
-use keepalite::name::{OWNER, RESIGN, Version};
-use keepalite::time::{Centis, Instant};
+use keepalite::name::{OWNER, RESIGN};
+use keepalite::time::Instant;
 use keepalite::vrrp::{Action, Engine, Event, GroupId, Id, Instance, State, Told};
 
+use crate::hearing::{Heard, LONGEST, skew, waits};
 use crate::rule::{Breach, Kind, Rule, breach};
 use crate::world::World;
-
-/// The longest interval that there is (RFC 9568 section 5.2.7).
-const LONGEST: Centis = Centis(4095);
 
 /// What is remembered of a virtual router.
 #[derive(Clone, Copy, Debug)]
@@ -30,37 +25,6 @@ impl Seat {
         said_at: Instant(0),
         sequence: 0,
     };
-}
-
-/// An advert on its way to a virtual router, and how that one stood before.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard {
-    id: Id,
-    state: State,
-    deadline: Option<Instant>,
-    accepted: u64,
-    ours: u8,
-    source: Option<IpAddr>,
-    from: IpAddr,
-    theirs: u8,
-    interval: Centis,
-}
-
-impl Heard {
-    /// Before the engine gets it.
-    pub(crate) fn before(instance: &Instance, from: IpAddr, theirs: u8, interval: Centis) -> Self {
-        Self {
-            id: instance.id(),
-            state: instance.state(),
-            deadline: instance.deadline(),
-            accepted: instance.stats().advert_rcvd,
-            ours: instance.priority(),
-            source: instance.source(),
-            from,
-            theirs,
-            interval,
-        }
-    }
 }
 
 /// Watches one engine from its start.
@@ -412,115 +376,22 @@ impl Witness {
         Some(sum)
     }
 
-    /// What has become of an advert: the tables of RFC 9568 sections 6.4.2 and 6.4.3.
+    /// What has become of an advert.
     pub(crate) fn heard(&self, before: Heard, engine: &Engine, now: Instant) -> Result<(), Breach> {
         let Some(instance) = engine.get(before.id) else {
             return Ok(());
         };
-        let accepted = instance.stats().advert_rcvd > before.accepted;
-        if !accepted {
-            return Ok(());
-        }
-        match before.state {
-            State::Master => self.contended(before, instance, now),
-            State::Backup if instance.state() == State::Backup => listened(before, instance, now),
-            _ => Ok(()),
-        }
+        // An answer reaches all, so that one is enough for many, within an eighth of the interval that it was given in.
+        let interval = instance.config().interval;
+        let seat = self.seats.get(before.id.0 as usize);
+        let answered = seat.map(|seat| seat.said_at + interval.as_duration() / 8);
+        let reloaded = self.reloaded_at.map(|at| at + LONGEST.as_duration() / 8);
+        before.check(instance, answered.max(reloaded), now)
     }
-
-    fn contended(&self, before: Heard, instance: &Instance, now: Instant) -> Result<(), Breach> {
-        let (Heard { theirs, ours, .. }, config) = (before, instance.config());
-        if (theirs == OWNER && ours == OWNER) || Some(before.from) == before.source {
-            return Ok(());
-        }
-        let better = (theirs, Some(before.from)) > (ours, before.source);
-        let stays = instance.state() == State::Master;
-        // Its timer ran out long ago: others may have become master while it slept.
-        let late = before
-            .deadline
-            .is_some_and(|due| now > due + config.interval.as_duration());
-        let yields = !config.preempt || config.timer_expired_backup.is_some();
-        if !stays && late && yields {
-            return Ok(());
-        }
-        if stays == better {
-            let text = format!("master of {ours} heard {theirs}, and stays: {stays}");
-            return breach(Rule::Contention, text);
-        }
-        if better {
-            return learned(before, instance);
-        }
-        // The answer reaches all, so that one is enough for many, within an eighth of the interval that it was given in.
-        let said_at = self
-            .seats
-            .get(instance.id().0 as usize)
-            .map(|seat| seat.said_at);
-        let eighth = |at: Instant, interval: Centis| now <= at + interval.as_duration() / 8;
-        let recently = said_at.is_some_and(|at| eighth(at, config.interval))
-            || self.reloaded_at.is_some_and(|at| eighth(at, LONGEST));
-        if !recently && !config.lower_prio_no_advert {
-            let text = format!("master of {ours} heard {theirs}, and does not answer");
-            return breach(Rule::Contention, text);
-        }
-        Ok(())
-    }
-}
-
-fn listened(before: Heard, instance: &Instance, now: Instant) -> Result<(), Breach> {
-    let (Heard { theirs, ours, .. }, config) = (before, instance.config());
-    let interval = instance.master_interval();
-    let lower = config.preempt && theirs < ours && theirs != RESIGN;
-    if lower && !config.preempt_delay.is_zero() {
-        return Ok(());
-    }
-    let right = if theirs == RESIGN {
-        Some(now + skew(instance, interval))
-    } else if lower {
-        before.deadline
-    } else {
-        learned(before, instance)?;
-        Some(now + waits(instance, interval))
-    };
-    let found = instance.deadline();
-    if found != right {
-        let text = format!("backup of {ours} heard {theirs}, waits until {found:?}, not {right:?}");
-        return breach(Rule::Listening, text);
-    }
-    Ok(())
-}
-
-/// Version 3 goes by the interval of the master that it follows.
-fn learned(before: Heard, instance: &Instance) -> Result<(), Breach> {
-    let found = instance.master_interval();
-    let right = match instance.config().version {
-        Version::V2 => instance.config().interval,
-        Version::V3 => before.interval,
-    };
-    if found != right {
-        let text = format!("goes by an interval of {found}, and has heard {right}");
-        return breach(Rule::Listening, text);
-    }
-    Ok(())
 }
 
 /// The members of a sync group.
 fn members(engine: &Engine, group: GroupId) -> impl Iterator<Item = &Instance> {
     let all = engine.iter().map(|(_, instance)| instance);
     all.filter(move |instance| instance.group() == Some(group))
-}
-
-/// How long it waits for a master with this interval (RFC 3768 and RFC 9568, each section 6.1).
-pub(crate) fn waits(instance: &Instance, interval: Centis) -> Duration {
-    let adverts = u32::from(instance.config().down_timer_adverts);
-    interval.as_duration() * adverts + skew(instance, interval)
-}
-
-/// What the lower ones wait longer.
-pub(crate) fn skew(instance: &Instance, interval: Centis) -> Duration {
-    let of = match instance.config().version {
-        Version::V2 => Centis::SECOND,
-        Version::V3 => interval,
-    };
-    let part = 256 - u64::from(instance.priority());
-    Duration::from_micros(u64::from(of.0) * 10_000 * part / 256)
 }

@@ -33,7 +33,7 @@ pub(crate) fn inside(test: impl FnOnce()) {
 
 /// [`inside`] with at most so much time.
 pub(crate) fn inside_for(patience: Duration, test: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
+    if is_inside() {
         return test();
     }
     // The test harness names the thread of a test after the test.
@@ -51,7 +51,14 @@ pub(crate) fn inside_for(patience: Duration, test: impl FnOnce()) {
         );
         return;
     }
-    let console = boot(&name, patience);
+    let arguments = [
+        "--exact",
+        &name,
+        "--nocapture",
+        "--include-ignored",
+        "--test-threads=1",
+    ];
+    let console = boot(&arguments, patience);
     let mut lines = console.lines();
     let result = lines.find_map(|line| line.strip_prefix("RESULT "));
     match result {
@@ -71,8 +78,14 @@ fn said_inside(console: &str) {
     print!("{}", console.get(from..to).unwrap_or_default());
 }
 
-/// Comes up, runs the test, switches off; everything that was said on the console.
-fn boot(test: &str, patience: Duration) -> String {
+/// Whether this process runs in such a kernel.
+pub(crate) fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+/// Comes up, runs this program with these arguments, in which there are neither blanks nor commas, and switches off;
+/// everything that was said on the console. The last line of the program is `RESULT` and its exit status.
+pub(crate) fn boot(arguments: &[&str], patience: Duration) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.unwrap_or_default().as_nanos();
     let scratch = format!("keepalite-uml-{}-{now:x}", std::process::id());
@@ -95,7 +108,7 @@ fn boot(test: &str, patience: Duration) -> String {
         .arg(format!("init={}", here.join("tests/uml/init").display()))
         .arg(format!("UML_PROGRAM={}", shown(std::env::current_exe())))
         .arg(format!("UML_DIRECTORY={}", shown(std::env::current_dir())))
-        .arg(format!("UML_TEST={test}"))
+        .arg(format!("UML_ARGUMENTS={}", arguments.join(",")))
         .env("TMPDIR", &scratch)
         .stdin(std::process::Stdio::null());
     for name in INHERITED {

@@ -332,17 +332,20 @@ impl Display for Tracked<'_> {
 }
 
 fn notify(notify: &Notify, out: &mut Out) {
-    out.command("notify_master", notify.master.as_ref());
-    out.command("notify_backup", notify.backup.as_ref());
-    out.command("notify_fault", notify.fault.as_ref());
-    out.command("notify_stop", notify.stop.as_ref());
-    out.command("notify", notify.any.as_ref());
+    out.command("notify_master", notify.master.as_deref());
+    out.command("notify_backup", notify.backup.as_deref());
+    out.command("notify_fault", notify.fault.as_deref());
+    out.command("notify_stop", notify.stop.as_deref());
+    out.command("notify", notify.any.as_deref());
     match &notify.deleted {
         None => {}
         Some(None) => out.line("notify_deleted"),
-        Some(command) => out.command("notify_deleted", command.as_ref()),
+        Some(command) => out.command("notify_deleted", command.as_deref()),
     }
-    out.command("notify_master_rx_lower_pri", notify.lower_priority.as_ref());
+    out.command(
+        "notify_master_rx_lower_pri",
+        notify.lower_priority.as_deref(),
+    );
     out.switch("notify_priority_changes", notify.priority_changes);
     out.switch("smtp_alert", notify.mail);
 }

@@ -78,13 +78,9 @@ impl Ipvs {
         let services = self.services()?;
         let mut table = Table::new();
         for (key, service, _) in services {
-            let destinations = self.destinations(key)?;
-            let destinations = destinations
-                .into_iter()
-                .map(|(endpoint, destination, _)| (endpoint, destination));
             let row = Row {
                 service,
-                destinations: destinations.collect(),
+                destinations: self.real_servers(key)?,
             };
             table.insert(key, row);
         }
@@ -100,7 +96,18 @@ impl Ipvs {
         Ok(services.map(|(key, _, counters)| (key, counters)).collect())
     }
 
-    /// How the real servers of a virtual one are used; none if there is no such virtual server.
+    /// The real servers of a virtual one; none if there is no such virtual server.
+    ///
+    /// # Errors
+    /// If the kernel does not give the list.
+    pub fn real_servers(&mut self, key: Key) -> Result<BTreeMap<Endpoint, Destination>, NetError> {
+        let destinations = self.destinations(key)?.into_iter();
+        Ok(destinations
+            .map(|(endpoint, destination, _)| (endpoint, destination))
+            .collect())
+    }
+
+    /// How they are used.
     ///
     /// # Errors
     /// If the kernel does not give the list.

@@ -90,15 +90,21 @@ impl Exchange<'_> {
             within(until, self.socket.writable(), Reason::Unconnected).await?;
         }
         let mut step = self.conversation.opened(&mut out);
-        // What is sent finds out by itself whether the connection stands.
-        while stream && out.is_empty() && !self.socket.get_ref().connected().map_err(reason)? {
+        // What is sent finds out by itself whether the connection stands, and so has the reactor if nothing went wrong.
+        while stream
+            && out.is_empty()
+            && self.socket.is_broken()
+            && !self.socket.get_ref().connected().map_err(reason)?
+        {
             within(until, self.socket.writable(), Reason::Unconnected).await?;
         }
         let mut drained = true;
         loop {
             if let Step::Done(outcome) = step {
-                // What is left to say is a farewell, for which nobody waits.
-                let _ = self.socket.get_ref().send(&mut out);
+                if !out.is_empty() {
+                    // What is left to say is a farewell, for which nobody waits.
+                    let _ = self.socket.get_ref().send(&mut out);
+                }
                 return Ok(outcome);
             }
             self.send(until, &mut out).await?;

@@ -130,22 +130,25 @@ impl Notifier {
     ) {
         let Subject { kind, name, notify } = *subject;
         let (label, own) = match told {
-            Told::Master => ("notify_master", notify.master.as_ref()),
-            Told::Backup => ("notify_backup", notify.backup.as_ref()),
-            Told::Fault => ("notify_fault", notify.fault.as_ref()),
-            Told::Stop => ("notify_stop", notify.stop.as_ref()),
+            Told::Master => ("notify_master", notify.master.as_deref()),
+            Told::Backup => ("notify_backup", notify.backup.as_deref()),
+            Told::Fault => ("notify_fault", notify.fault.as_deref()),
+            Told::Stop => ("notify_stop", notify.stop.as_deref()),
             Told::Deleted => (
                 "notify_deleted",
-                notify.deleted.as_ref().and_then(Option::as_ref),
+                notify.deleted.as_ref().and_then(Option::as_deref),
             ),
-            Told::LowerPriority => ("notify_master_rx_lower_pri", notify.lower_priority.as_ref()),
+            Told::LowerPriority => (
+                "notify_master_rx_lower_pri",
+                notify.lower_priority.as_deref(),
+            ),
             Told::PriorityChanged => ("", None),
         };
         if let Some(command) = own {
             self.run(queue, name, label, command, Vec::new());
         }
         let is_state = !matches!(told, Told::LowerPriority | Told::PriorityChanged);
-        if let Some(command) = notify.any.as_ref().filter(|_| is_state) {
+        if let Some(command) = notify.any.as_deref().filter(|_| is_state) {
             let arguments = [kind, name, state, &priority.to_string()].map(str::to_owned);
             self.run(queue, name, "notify", command, arguments.into());
         }
