@@ -13,6 +13,7 @@ const SETTLED: Duration = Duration::from_secs(5);
 pub fn give_back_later() {
     spawn(async {
         sleep(SETTLED).await;
+        sys::return_memory();
         sys::forget_code();
     })
     .detach();
