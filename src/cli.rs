@@ -9,6 +9,9 @@ use crate::argv::{self, Arity, Form};
 use crate::run::options::Options;
 use crate::run::signal;
 
+#[cfg(feature = "genhash")]
+mod genhash;
+
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Request {
@@ -16,6 +19,9 @@ pub enum Request {
     Run(Box<Options>, Vec<String>),
     /// To carry out the command that is among the options.
     Command(Box<Options>),
+    /// To print the digest of a page.
+    #[cfg(feature = "genhash")]
+    Genhash(crate::run::genhash::Order),
     /// To print a help or a number.
     Print(String),
     /// To print what scripts look for on the standard error, where keepalived has it.
@@ -33,16 +39,21 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
     let program = words.next().unwrap_or_default();
     let program = program.rsplit('/').next().unwrap_or_default();
     if program == "genhash" {
-        return Request::Refuse(NO_GENHASH.to_owned());
+        return digest(program, words.collect());
     }
     let program = if program.is_empty() {
         "keepalite"
     } else {
         program
     };
+    let mut words: Vec<String> = words.collect();
+    let first = words.first().map_or("", String::as_str);
+    if ["-T", "--genhash", "genhash"].contains(&first) {
+        let name = words.remove(0);
+        return digest(&format!("{program} {name}"), words);
+    }
     let info = Options::get_args_info();
     let commands: Vec<&str> = info.commands.iter().map(|command| command.name).collect();
-    let words: Vec<String> = words.collect();
     let hint = |why: String| Request::Refuse(format!("{why}\nTry {program} --help."));
     let plain = match argv::plain(words, &forms(info.flags), &commands) {
         Ok(plain) => plain,
@@ -84,11 +95,23 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
     }
 }
 
-const NO_GENHASH: &str = "genhash is not in this build; keepalived's own computes the same digests";
+#[cfg(feature = "genhash")]
+fn digest(program: &str, words: Vec<String>) -> Request {
+    match genhash::parse(program, words) {
+        Ok(order) => Request::Genhash(order),
+        Err(why) => Request::Refuse(why),
+    }
+}
+
+#[cfg(not(feature = "genhash"))]
+fn digest(_program: &str, _words: Vec<String>) -> Request {
+    let why = "genhash is not in this build: it needs the feature 'genhash'; keepalived's own computes the same digests";
+    Request::Refuse(why.to_owned())
+}
 
 fn answer(options: Options, extra: &[String]) -> Request {
     if options.genhash {
-        return Request::Refuse(NO_GENHASH.to_owned());
+        return Request::Refuse("--genhash has to be the first word".to_owned());
     }
     if options.version {
         return Request::Version(version());
@@ -188,6 +211,17 @@ fn version() -> String {
     let features = [
         ("vrrp", cfg!(feature = "vrrp")),
         ("lvs", cfg!(feature = "lvs")),
+        ("check-tcp", cfg!(feature = "check-tcp")),
+        ("check-http", cfg!(feature = "check-http")),
+        ("check-smtp", cfg!(feature = "check-smtp")),
+        ("check-dns", cfg!(feature = "check-dns")),
+        ("check-udp", cfg!(feature = "check-udp")),
+        ("check-ping", cfg!(feature = "check-ping")),
+        ("check-misc", cfg!(feature = "check-misc")),
+        ("check-file", cfg!(feature = "check-file")),
+        ("tls", cfg!(feature = "tls")),
+        ("regex", cfg!(feature = "regex")),
+        ("genhash", cfg!(feature = "genhash")),
         ("uci", cfg!(feature = "uci")),
     ];
     let mut text = format!("keepalite v{}\n\nFeatures:", env!("CARGO_PKG_VERSION"));
@@ -283,14 +317,56 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(feature = "genhash"))]
     fn genhash_says_that_it_is_not_there() {
         for line in ["/usr/bin/genhash -s 1.2.3.4", "k -T", "k --genhash -S"] {
-            let said = match ask(line) {
-                Request::Refuse(said) => said,
-                other => panic!("{other:?}"),
+            let Request::Refuse(said) = ask(line) else {
+                panic!("{line}");
             };
-            // `-S` needs a value: that is no excuse for another answer by the program's own name only.
-            assert!(said.contains("genhash") || line.ends_with("-S"), "{said}");
+            assert!(said.contains("the feature 'genhash'"), "{said}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "genhash")]
+    fn genhash_is_asked_for_by_its_name_by_an_option_or_by_a_command() {
+        let wanted = "-S -I -s 192.0.2.1 -p 443 -u /x -V www.example -P 1.0c -m 7 -t 3 -v";
+        for name in ["/usr/bin/genhash", "k --genhash", "k -T", "k genhash"] {
+            let Request::Genhash(order) = ask(&format!("{name} {wanted}")) else {
+                panic!("{name}");
+            };
+            assert_eq!(
+                (order.server.to_string(), order.port),
+                ("192.0.2.1".to_owned(), 443)
+            );
+            assert_eq!(
+                (order.path, order.host),
+                ("/x".to_owned(), Some("www.example".to_owned()))
+            );
+            assert_eq!(
+                (order.tls, order.sni, order.verbose, order.mark),
+                (true, true, true, Some(7))
+            );
+            assert_eq!(order.timeout, core::time::Duration::from_secs(3));
+        }
+        for (line, why) in [
+            (
+                "genhash -s www.example -p 80 -u /",
+                "server should be an IP, not www.example",
+            ),
+            ("genhash -s 192.0.2.1 -p 0 -u /", "invalid port number '0'"),
+            ("genhash -s 192.0.2.1 -p 80", "Usage: genhash"),
+            (
+                "genhash -s 192.0.2.1 -p 80 -u / -P 2",
+                "invalid HTTP protocol version '2'",
+            ),
+            ("genhash x", "Unexpected argument(s): x"),
+            ("genhash -h", "Usage: genhash"),
+        ] {
+            let Request::Refuse(said) = ask(line) else {
+                panic!("{line}");
+            };
+            assert!(said.starts_with(why), "{line}: {said}");
         }
     }
 

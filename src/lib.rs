@@ -8,13 +8,15 @@
 //! - [`vrrp`]: the protocol, a pure function of (state, event, now) → actions;
 //! - [`check`]: what is asked of real servers, and what their answers mean, as pure as that;
 //! - [`track`]: what scripts, files and processes that are watched mean, as pure as that;
+//! - [`pattern`]: regular expressions for what servers say;
 //! - [`console`]: what an operator sees of all this, as pure functions to text and JSON;
 //! - [`io`]: the kernel; knows no rule of the protocol, and holds all of the unsafe code (`io::sys`);
 //! - `uci`: the configuration as OpenWrt has it → that of keepalived, text to text;
 //! - [`run`]: what connects them: reactor, processes, signals, files.
 //!
 //! Arrows never turn back: `main → cli → run → {io, vrrp, check, track, console, config}`, `io → wire`, `vrrp → model, wire`,
-//! `check → model, wire`, `track → model`, `console → vrrp, track, model`, `config → model`.
+//! `check → model, pattern, wire`, `track → model`, `console → vrrp, track, model`, `config → model, pattern`,
+//! `pattern → model`.
 //! The engines, `wire`, `config` and `model` know neither sockets nor clocks, so that the protocol runs on a made-up
 //! clock in tests, thousands of routers at a time. `tests/architecture.rs` holds this.
 
@@ -30,6 +32,7 @@ pub mod error;
 pub mod io;
 pub mod model;
 pub mod name;
+pub mod pattern;
 pub mod run;
 pub mod sorted;
 pub mod time;

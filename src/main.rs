@@ -11,6 +11,8 @@ fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Request::Run(options, notes) => run::start(&options, &notes),
         Request::Command(options) => run::command::run(&options),
+        #[cfg(feature = "genhash")]
+        Request::Genhash(order) => run::genhash::run(&order),
         Request::Print(text) => {
             say(io::stdout(), &text);
             Exit::Ok

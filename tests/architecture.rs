@@ -13,11 +13,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("model", &["name", "time"]),
     ("wire", &["name", "time"]),
-    ("config", &["error", "model", "name", "sorted", "time"]),
+    ("pattern", &["model"]),
+    (
+        "config",
+        &["error", "model", "name", "pattern", "sorted", "time"],
+    ),
     ("vrrp", &["model", "name", "sorted", "time", "wire"]),
     (
         "check",
-        &["model", "name", "sorted", "time", "track", "wire"],
+        &[
+            "model", "name", "pattern", "sorted", "time", "track", "wire",
+        ],
     ),
     (
         "console",
@@ -36,7 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "track", "uci", "vrrp", "wire",
         ],
     ),
-    ("cli", &["argv", "config", "error", "name", "run"]),
+    ("cli", &["argv", "config", "error", "model", "name", "run"]),
 ];
 
 /// What an engine must not know: sockets, clocks, the kernel, files, threads.
@@ -59,15 +65,18 @@ const WORLDLY: &[&str] = &[
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
 const UNWORLDLY: &[&str] = &[
-    "config", "console", "model", "wire", "vrrp", "check", "track", "name", "sorted", "time", "uci",
+    "config", "console", "model", "wire", "vrrp", "check", "pattern", "track", "name", "sorted",
+    "time", "uci",
 ];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.
 const DOORS: &[&str] = &[
+    "main.rs",
     "lib.rs",
     "check/mod.rs",
     "check/proto/mod.rs",
     "config/keys.rs",
+    "pattern/mod.rs",
     "console/mod.rs",
     "run/mod.rs",
     "run/command/mod.rs",

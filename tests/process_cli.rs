@@ -69,18 +69,6 @@ fn a_signal_s_number_is_printed() {
 }
 
 #[test]
-fn genhash_fails_and_says_why() {
-    let outputs = [
-        named("genhash", &["-s", "192.0.2.1"]),
-        keepalite(&["--genhash"]),
-    ];
-    for output in outputs {
-        assert_eq!(output.status.code(), Some(1));
-        assert!(text(&output.stderr).contains("not in this build"));
-    }
-}
-
-#[test]
 fn a_question_without_a_daemon_fails_and_says_where_nobody_listens() {
     let output = keepalite(&["-p", "/nonexistent/a.pid", "status"]);
     assert_eq!(output.status.code(), Some(1));

@@ -3,6 +3,7 @@
 //! Whoever runs it opens the transport, keeps the time (`connect_timeout` for the connection and for each silence after
 //! it) and passes on what comes. The same bytes give the same outcome however they are cut up.
 
+use core::cell::RefCell;
 use core::fmt;
 
 use super::proto::Engine;
@@ -64,6 +65,8 @@ pub enum Reason {
     Closed,
     /// The connection broke: the kernel's reason.
     Broken(String),
+    /// TLS did not come about, or went wrong: why.
+    Tls(String),
     /// The kernel did not do something for us: what was tried, and its reason.
     Local(String),
     /// What it speaks is not this protocol.
@@ -104,6 +107,7 @@ impl fmt::Display for Reason {
             Self::Slow => f.write_str("the answer takes too long"),
             Self::Closed => f.write_str("it hung up in the middle of its answer"),
             Self::Broken(why) | Self::Local(why) => f.write_str(why),
+            Self::Tls(why) => write!(f, "TLS: {why}"),
             Self::Foreign(protocol) => write!(f, "its answer is not {protocol}"),
             Self::TooLong(part) => write!(f, "its {part} too long"),
             Self::Status { heard, wanted } => {
@@ -165,6 +169,7 @@ impl From<Reason> for Step {
 pub struct Conversation<'a> {
     transport: Transport<'a>,
     engine: Engine<'a>,
+    ear: Option<&'a RefCell<Vec<u8>>>,
 }
 
 impl<'a> Conversation<'a> {
@@ -173,7 +178,17 @@ impl<'a> Conversation<'a> {
     #[must_use]
     pub fn new(checker: &'a Checker, page: usize, nonce: u32) -> Option<Self> {
         let (transport, engine) = Engine::new(checker, page, nonce)?;
-        Some(Self { transport, engine })
+        Some(Self {
+            transport,
+            engine,
+            ear: None,
+        })
+    }
+
+    /// Lets somebody have all that is heard.
+    #[must_use]
+    pub fn overheard(self, ear: Option<&'a RefCell<Vec<u8>>>) -> Self {
+        Self { ear, ..self }
     }
 
     /// What it talks over.
@@ -189,6 +204,9 @@ impl<'a> Conversation<'a> {
 
     /// What came: a piece of a stream, or one datagram.
     pub fn heard(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Step {
+        if let Some(ear) = self.ear {
+            ear.borrow_mut().extend_from_slice(bytes);
+        }
         self.engine.speaker().heard(bytes, out)
     }
 

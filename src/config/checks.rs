@@ -5,12 +5,13 @@ use core::time::Duration;
 
 use super::diag::Span;
 use super::keys::Shape::{Any, Block as Braces, Value};
-use super::keys::Status::{self, Ignored, NotYet, Obeyed};
-use super::keys::{Key, Row, Table, key};
+use super::keys::Status::{self, Ignored, Obeyed};
+use super::keys::{Feature, Key, Row, Table, key, of};
 use super::value::{Args, checked, integer};
 use crate::model::lvs::{Check, Http, HttpProtocol, Regex, Udp, Url};
 use crate::model::{Command, User, Weight};
 use crate::name::IfName;
+use crate::pattern::Search;
 
 const MOST: i64 = i32::MAX as i64;
 
@@ -119,17 +120,17 @@ const PACE: Rows = &[
 ];
 
 const HTTP_ROWS: Rows = &[
-    key("nb_get_retry", Value, NotYet, |d, a| {
+    key("nb_get_retry", Value, Obeyed, |d, a| {
         a.context
             .diags
             .warn(a.block.at(), "'nb_get_retry' is deprecated")
             .hint("write 'retry'");
         d.pace.retry = a.number(0..=MOST);
     }),
-    key("virtualhost", Value, NotYet, |d, a| {
+    key("virtualhost", Value, Obeyed, |d, a| {
         d.http.virtual_host = a.text("a host name")
     }),
-    key("http_protocol", Value, NotYet, |d, a| {
+    key("http_protocol", Value, Obeyed, |d, a| {
         let protocols = [
             ("1.0", HttpProtocol::V1_0),
             ("1.0C", HttpProtocol::V1_0Close),
@@ -137,16 +138,16 @@ const HTTP_ROWS: Rows = &[
         ];
         d.http.protocol = a.choice("HTTP version", &protocols).unwrap_or_default();
     }),
-    key("enable_sni", Any, NotYet, |d, a| {
+    key("enable_sni", Any, Obeyed, |d, a| {
         d.http.sni = a.switch().unwrap_or(false)
     }),
-    key("fast_recovery", Any, NotYet, |d, a| {
+    key("fast_recovery", Any, Obeyed, |d, a| {
         d.http.fast_recovery = a.switch().unwrap_or(false)
     }),
-    key("tls_compliant", Any, NotYet, |d, a| {
+    key("tls_compliant", Any, Obeyed, |d, a| {
         d.http.tls_compliant = a.switch().unwrap_or(false)
     }),
-    key("url", Braces, NotYet, |d, a| {
+    key("url", Braces, Obeyed, |d, a| {
         let mut draft = UrlDraft::default();
         URL.read(a.block.children(), &mut draft, a.context);
         if draft.url.path.is_empty() {
@@ -156,13 +157,7 @@ const HTTP_ROWS: Rows = &[
                 .hint("taken as '/'");
             "/".clone_into(&mut draft.url.path);
         }
-        if !draft.regex.pattern.is_empty() {
-            draft.url.regex = Some(draft.regex);
-        } else if draft.regex != Regex::default() {
-            a.context
-                .diags
-                .error(a.block.at(), "the url has options of a regex, but none");
-        }
+        draft.url.regex = regex(draft.regex, draft.regex_at, a);
         d.http.urls.push(draft.url);
     }),
 ];
@@ -171,38 +166,60 @@ const HTTP_ROWS: Rows = &[
 struct UrlDraft {
     url: Url,
     regex: Regex,
+    regex_at: Option<Span>,
 }
 
 const URL: Table<UrlDraft> = Table {
     block: "url",
     keys: &[&[
-        key("path", Value, NotYet, |d, a| {
+        key("path", Value, Obeyed, |d, a| {
             d.url.path = a.text("a path").unwrap_or_default()
         }),
-        key("digest", Value, NotYet, |d, a| d.url.digest = digest(a)),
-        key("status_code", Value, NotYet, |d, a| status(&mut d.url, a)),
-        key("virtualhost", Value, NotYet, |d, a| {
+        key("digest", Value, Obeyed, |d, a| d.url.digest = digest(a)),
+        key("status_code", Value, Obeyed, |d, a| status(&mut d.url, a)),
+        key("virtualhost", Value, Obeyed, |d, a| {
             d.url.virtual_host = a.text("a host name")
         }),
-        key("regex", Value, NotYet, |d, a| {
-            let pattern = a.block.phrase.script_words().into_iter().nth(1);
-            d.regex.pattern = pattern.map(|(p, _)| p).unwrap_or_default();
-            a.skip();
-        }),
-        key("regex_no_match", Any, NotYet, |d, _| d.regex.negate = true),
-        key("regex_options", Value, NotYet, |d, a| {
-            while let Some(word) = a.word() {
-                d.regex.options.push(word.text.to_owned());
-            }
-        }),
-        key("regex_stack", Value, NotYet, |_, a| a.skip()),
-        key("regex_min_offset", Value, NotYet, |d, a| {
-            d.regex.min_offset = a.number(0..=MOST).unwrap_or(0)
-        }),
-        key("regex_max_offset", Value, NotYet, |d, a| {
-            d.regex.max_offset = a.number(0..=MOST)
-        }),
-        key("tls_compliant", Any, NotYet, |d, a| {
+        of(
+            Feature::REGEX,
+            key("regex", Value, Obeyed, |d, a| {
+                d.regex_at = Some(a.block.at());
+                let pattern = a.block.phrase.script_words().into_iter().nth(1);
+                d.regex.pattern = pattern.map(|(text, _)| unescape(&text)).unwrap_or_default();
+                a.skip();
+            }),
+        ),
+        of(
+            Feature::REGEX,
+            key("regex_no_match", Any, Obeyed, |d, _| d.regex.negate = true),
+        ),
+        of(
+            Feature::REGEX,
+            key("regex_options", Value, Obeyed, |d, a| {
+                while let Some(word) = a.word() {
+                    d.regex.options.push(word.text.to_owned());
+                }
+            }),
+        ),
+        key(
+            "regex_stack",
+            Value,
+            Ignored("the engine of regular expressions needs no stack of its own"),
+            |_, a| a.skip(),
+        ),
+        of(
+            Feature::REGEX,
+            key("regex_min_offset", Value, Obeyed, |d, a| {
+                d.regex.min_offset = a.number(0..=MOST).unwrap_or(0)
+            }),
+        ),
+        of(
+            Feature::REGEX,
+            key("regex_max_offset", Value, Obeyed, |d, a| {
+                d.regex.max_offset = a.number(0..=MOST)
+            }),
+        ),
+        key("tls_compliant", Any, Obeyed, |d, a| {
             d.url.tls_compliant = a.switch()
         }),
     ]],
@@ -226,8 +243,8 @@ const SMTP: Table<CheckerDraft> = Table {
         CONNECT,
         PACE,
         &[
-            key("helo_name", Value, NotYet, |d, a| d.helo = a.text("a name")),
-            key("host", Braces, NotYet, |d, a| {
+            key("helo_name", Value, Obeyed, |d, a| d.helo = a.text("a name")),
+            key("host", Braces, Obeyed, |d, a| {
                 a.context
                     .diags
                     .warn(a.block.at(), "'host' blocks are deprecated")
@@ -249,10 +266,10 @@ const DNS: Table<CheckerDraft> = Table {
         CONNECT,
         PACE,
         &[
-            key("type", Value, NotYet, |d, a| {
+            key("type", Value, Obeyed, |d, a| {
                 d.record = a.choice("record type", &RECORDS).unwrap_or(d.record)
             }),
-            key("name", Value, NotYet, |d, a| d.name = domain(a)),
+            key("name", Value, Obeyed, |d, a| d.name = domain(a)),
         ],
     ],
 };
@@ -262,15 +279,15 @@ const UDP: Table<CheckerDraft> = Table {
         CONNECT,
         PACE,
         &[
-            key("payload", Value, NotYet, |d, a| {
+            key("payload", Value, Obeyed, |d, a| {
                 d.udp.payload =
                     hex(a).map(|bytes| bytes.into_iter().map(|(byte, _)| byte).collect());
             }),
-            key("require_reply", Any, NotYet, |d, a| d.udp.reply = hex(a)),
-            key("min_reply_length", Value, NotYet, |d, a| {
+            key("require_reply", Any, Obeyed, |d, a| d.udp.reply = hex(a)),
+            key("min_reply_length", Value, Obeyed, |d, a| {
                 d.udp.min_reply = a.number(0..=65_535).unwrap_or(0)
             }),
-            key("max_reply_length", Value, NotYet, |d, a| {
+            key("max_reply_length", Value, Obeyed, |d, a| {
                 d.udp.max_reply = a.number(0..=65_535).unwrap_or(255)
             }),
         ],
@@ -488,6 +505,77 @@ impl CheckerDraft {
 /// A time that may be as long as anyone likes.
 pub(super) fn period(a: &mut Args<'_, '_, '_>) -> Option<Duration> {
     a.time(0..=u32::MAX as u64 * 1_000)
+}
+
+/// A regex with its options, if it is understood.
+fn regex(mut regex: Regex, at: Option<Span>, a: &mut Args<'_, '_, '_>) -> Option<Regex> {
+    let Some(at) = at.filter(|_| !regex.pattern.is_empty()) else {
+        if regex != Regex::default() {
+            a.context
+                .diags
+                .error(a.block.at(), "the url has options of a regex, but none");
+        }
+        return None;
+    };
+    if regex.max_offset.is_some_and(|last| last < regex.min_offset) {
+        a.context
+            .diags
+            .warn(at, "regex_max_offset is before regex_min_offset")
+            .hint("both are ignored");
+        (regex.min_offset, regex.max_offset) = (0, None);
+    }
+    match Search::new(&regex) {
+        Ok(_) => Some(regex),
+        Err(why) => {
+            a.context
+                .diags
+                .error(at, format!("the regex is not understood: {why}"))
+                .hint("it is ignored; this engine has no look-around, back references or Unicode classes");
+            None
+        }
+    }
+}
+
+/// What keepalived makes of backslashes before PCRE2 sees an expression: `\\d` is a digit, `\d` a letter. Bytes that are
+/// no characters of ASCII stay for the engine.
+fn unescape(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let Some(kind) = Some(c).filter(|c| *c == '\\').and_then(|_| rest.next()) else {
+            plain.push(c);
+            continue;
+        };
+        let mut number = |radix, most, mut value: u32| {
+            for _ in 0..most {
+                let Some(digit) = rest.peek().and_then(|c| c.to_digit(radix)) else {
+                    break;
+                };
+                value = value * radix + digit;
+                rest.next();
+            }
+            value & 0xff
+        };
+        let code = match kind {
+            'x' => number(16, 2, 0),
+            '0'..='7' => number(8, 2, kind.to_digit(8).unwrap_or(0)),
+            'c' => rest.next().map_or(0, |c| u32::from(c) & 0x1f),
+            'a' => 0x07,
+            'b' => 0x08,
+            'E' => 0x1b,
+            'f' => 0x0c,
+            'n' => 0x0a,
+            'r' => 0x0d,
+            't' => 0x09,
+            'v' => 0x0b,
+            other => u32::from(other),
+        };
+        match char::from_u32(code) {
+            Some(c) if c.is_ascii() || c == kind => plain.push(c),
+            _ => plain.push_str(&format!("\\x{code:02x}")),
+        }
+    }
+    plain
 }
 
 /// 32 hexadecimal digits.

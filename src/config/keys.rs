@@ -91,11 +91,32 @@ pub(super) struct Feature {
 }
 
 impl Feature {
+    const fn new(name: &'static str, built: bool) -> Self {
+        Self { name, built }
+    }
+
     /// Virtual servers and the checks of their servers.
-    pub(super) const LVS: Self = Self {
-        name: "lvs",
-        built: cfg!(feature = "lvs"),
-    };
+    pub(super) const LVS: Self = Self::new("lvs", cfg!(feature = "lvs"));
+    /// `TCP_CHECK`.
+    pub(super) const TCP: Self = Self::new("check-tcp", cfg!(feature = "check-tcp"));
+    /// `HTTP_GET`.
+    pub(super) const HTTP: Self = Self::new("check-http", cfg!(feature = "check-http"));
+    /// `SSL_GET`.
+    pub(super) const TLS: Self = Self::new("tls", cfg!(feature = "tls"));
+    /// `regex` of a page.
+    pub(super) const REGEX: Self = Self::new("regex", cfg!(feature = "regex"));
+    /// `SMTP_CHECK`.
+    pub(super) const SMTP: Self = Self::new("check-smtp", cfg!(feature = "check-smtp"));
+    /// `DNS_CHECK`.
+    pub(super) const DNS: Self = Self::new("check-dns", cfg!(feature = "check-dns"));
+    /// `UDP_CHECK`.
+    pub(super) const UDP: Self = Self::new("check-udp", cfg!(feature = "check-udp"));
+    /// `PING_CHECK`.
+    pub(super) const PING: Self = Self::new("check-ping", cfg!(feature = "check-ping"));
+    /// `MISC_CHECK`.
+    pub(super) const MISC: Self = Self::new("check-misc", cfg!(feature = "check-misc"));
+    /// `FILE_CHECK`.
+    pub(super) const FILE: Self = Self::new("check-file", cfg!(feature = "check-file"));
 }
 
 /// A keyword of a feature; a build without that names it and skips it.

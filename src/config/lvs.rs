@@ -6,8 +6,8 @@ use core::time::Duration;
 use super::checks::{self, CheckerDraft, Kind, PaceDraft};
 use super::diag::Span;
 use super::keys::Shape::{Any, Block as Braces, Named, Value};
-use super::keys::Status::{Ignored, NotYet, Obeyed};
-use super::keys::{Context, Key, Table, key};
+use super::keys::Status::{Ignored, Obeyed};
+use super::keys::{Context, Feature, Key, Table, key, of};
 use super::tree::Block;
 use super::value::{Args, integer, mask};
 use super::vrrp::At;
@@ -278,33 +278,60 @@ pub(super) const REAL: Table<RealDraft> = Table {
             Ignored("this program has no SNMP agent"),
             |_, a| a.skip(),
         ),
-        key("TCP_CHECK", Braces, Obeyed, |d, a| {
-            d.checkers.extend(checks::read(Kind::Tcp, a))
-        }),
-        key("HTTP_GET", Braces, NotYet, |d, a| {
-            d.checkers.extend(checks::read(Kind::Http, a))
-        }),
-        key("SSL_GET", Braces, NotYet, |d, a| {
-            d.checkers.extend(checks::read(Kind::Https, a))
-        }),
-        key("SMTP_CHECK", Braces, NotYet, |d, a| {
-            d.checkers.extend(checks::read(Kind::Smtp, a))
-        }),
-        key("DNS_CHECK", Braces, NotYet, |d, a| {
-            d.checkers.extend(checks::read(Kind::Dns, a))
-        }),
-        key("UDP_CHECK", Braces, NotYet, |d, a| {
-            d.checkers.extend(checks::read(Kind::Udp, a))
-        }),
-        key("PING_CHECK", Braces, NotYet, |d, a| {
-            d.checkers.extend(checks::read(Kind::Ping, a))
-        }),
-        key("MISC_CHECK", Braces, Obeyed, |d, a| {
-            d.checkers.extend(checks::read(Kind::Misc, a))
-        }),
-        key("FILE_CHECK", Braces, Obeyed, |d, a| {
-            d.checkers.extend(checks::read(Kind::File, a))
-        }),
+        of(
+            Feature::TCP,
+            key("TCP_CHECK", Braces, Obeyed, |d, a| {
+                d.checkers.extend(checks::read(Kind::Tcp, a))
+            }),
+        ),
+        of(
+            Feature::HTTP,
+            key("HTTP_GET", Braces, Obeyed, |d, a| {
+                d.checkers.extend(checks::read(Kind::Http, a))
+            }),
+        ),
+        of(
+            Feature::TLS,
+            key("SSL_GET", Braces, Obeyed, |d, a| {
+                d.checkers.extend(checks::read(Kind::Https, a))
+            }),
+        ),
+        of(
+            Feature::SMTP,
+            key("SMTP_CHECK", Braces, Obeyed, |d, a| {
+                d.checkers.extend(checks::read(Kind::Smtp, a))
+            }),
+        ),
+        of(
+            Feature::DNS,
+            key("DNS_CHECK", Braces, Obeyed, |d, a| {
+                d.checkers.extend(checks::read(Kind::Dns, a))
+            }),
+        ),
+        of(
+            Feature::UDP,
+            key("UDP_CHECK", Braces, Obeyed, |d, a| {
+                d.checkers.extend(checks::read(Kind::Udp, a))
+            }),
+        ),
+        of(
+            Feature::PING,
+            key("PING_CHECK", Braces, Obeyed, |d, a| {
+                d.checkers.extend(checks::read(Kind::Ping, a))
+            }),
+        ),
+        of(
+            Feature::MISC,
+            key("MISC_CHECK", Braces, Obeyed, |d, a| {
+                d.checkers.extend(checks::read(Kind::Misc, a))
+            }),
+        ),
+        of(
+            Feature::FILE,
+            key("FILE_CHECK", Braces, Obeyed, |d, a| {
+                d.checkers.extend(checks::read(Kind::File, a))
+            }),
+        ),
         key(
             "BFD_CHECK",
             Braces,
@@ -314,17 +341,25 @@ pub(super) const REAL: Table<RealDraft> = Table {
     ]],
 };
 
+const NO_AUTHORITIES: &str = "certificates of servers are not verified, by keepalived neither";
+const NO_CERTIFICATE: &str =
+    "SSL_GET shows no client certificate: a server that demands one fails its check";
+
 pub(super) const TLS: Table<Tls> = Table {
     block: "SSL",
     keys: &[&[
-        key("password", Value, NotYet, |d, a| {
+        key("password", Value, Ignored(NO_CERTIFICATE), |d, a| {
             d.password = a.text("a password")
         }),
-        key("ca", Value, NotYet, |d, a| d.ca = a.text("a path")),
-        key("certificate", Value, NotYet, |d, a| {
+        key("ca", Value, Ignored(NO_AUTHORITIES), |d, a| {
+            d.ca = a.text("a path")
+        }),
+        key("certificate", Value, Ignored(NO_CERTIFICATE), |d, a| {
             d.certificate = a.text("a path")
         }),
-        key("key", Value, NotYet, |d, a| d.key = a.text("a path")),
+        key("key", Value, Ignored(NO_CERTIFICATE), |d, a| {
+            d.key = a.text("a path")
+        }),
     ]],
 };
 

@@ -6,7 +6,7 @@ use super::address::{self, Placed};
 use super::diag::Span;
 use super::global::{self, GLOBAL, GlobalDraft, NO_BFD};
 use super::keys::Shape::{Any, Block as Braces, Named, Value};
-use super::keys::Status::{Ignored, NotYet, Obeyed};
+use super::keys::Status::{Ignored, Obeyed};
 use super::keys::{Feature, Row, Table, key, of};
 use super::lvs::VirtualDraft;
 use super::value::{Args, checked};
@@ -212,7 +212,7 @@ pub(super) const ROOT: Table<Root> = Table {
         ),
         of(
             Feature::LVS,
-            key("SSL", Braces, NotYet, |d, a| {
+            key("SSL", Braces, Obeyed, |d, a| {
                 let mut tls = Tls::default();
                 lvs::TLS.read(a.block.children(), &mut tls, a.context);
                 d.global.lvs.tls = Some(tls);

@@ -20,3 +20,8 @@ pub mod route;
 pub mod rule;
 pub mod sys;
 pub mod sysctl;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+pub mod tls;

@@ -143,6 +143,12 @@ impl Socket {
         })
     }
 
+    /// Whether it is a stream.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        self.stream
+    }
+
     /// Whether the connection stands.
     ///
     /// # Errors

@@ -28,6 +28,8 @@ pub mod daemonize;
 pub mod errand;
 pub mod fifo;
 pub mod files;
+#[cfg(feature = "genhash")]
+pub mod genhash;
 pub mod logger;
 pub mod lookup;
 pub mod mailbox;

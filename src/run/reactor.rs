@@ -127,6 +127,8 @@ struct Reactor {
     woken_at: Cell<Instant>,
     timers: RefCell<Timers>,
     sources: RefCell<Vec<Option<Registration>>>,
+    /// So many were registered.
+    registered: Cell<u32>,
     lateness: RefCell<Option<Lateness>>,
 }
 
@@ -141,6 +143,7 @@ impl Reactor {
                 last: 0,
             }),
             sources: RefCell::new(Vec::new()),
+            registered: Cell::new(0),
             lateness: RefCell::new(None),
         }
     }
@@ -189,8 +192,10 @@ impl Reactor {
     /// Takes in one event; gives back who waited for it.
     fn notice(&self, kernel: &Kernel, bits: Interest, token: u64) -> [Option<Waker>; 2] {
         let mut sources = self.sources.borrow_mut();
-        let slot = usize::try_from(token).ok();
+        let slot = usize::try_from(token & SLOT).ok();
         let source = slot.and_then(|slot| sources.get_mut(slot)?.as_mut());
+        // A child that has not called exec yet keeps a closed socket registered: what is told of it is not of the next one.
+        let source = source.filter(|source| source.token == token);
         let Some(source) = source else {
             return [None, None];
         };
@@ -219,10 +224,13 @@ impl Reactor {
             wanted &= !WRITE;
         }
         // A refusal is met again, and told, where the source is waited for.
-        let _ = source.arm(kernel, token, wanted);
+        let _ = source.arm(kernel, wanted);
         wakers
     }
 }
+
+/// The part of a token that is a slot.
+const SLOT: u64 = 0xffff_ffff;
 
 /// The number under which the timerfd is registered; no slot of a source is that high.
 const TIMER: u64 = u64::MAX;
@@ -317,6 +325,8 @@ impl Kernel {
 /// A descriptor that somebody waits for, or has waited for.
 struct Registration {
     fd: RawFd,
+    /// Its slot, and above that its number among all that ever were.
+    token: u64,
     /// See [`Source::brief`].
     brief: bool,
     /// What epoll has been asked for.
@@ -328,8 +338,9 @@ struct Registration {
 }
 
 impl Registration {
-    fn arm(&mut self, kernel: &Kernel, token: u64, wanted: Interest) -> io::Result<()> {
-        sys::epoll_control(kernel.epoll.as_fd(), self.fd, token, self.armed, wanted)?;
+    fn arm(&mut self, kernel: &Kernel, wanted: Interest) -> io::Result<()> {
+        let epoll = kernel.epoll.as_fd();
+        sys::epoll_control(epoll, self.fd, self.token, self.armed, wanted)?;
         self.armed = wanted;
         Ok(())
     }
@@ -384,27 +395,26 @@ impl<T: AsFd> Source<T> {
     }
 
     fn register(inner: T, brief: bool) -> Self {
-        let registration = Registration {
-            fd: inner.as_fd().as_raw_fd(),
-            brief,
-            armed: 0,
-            broken: false,
-            reader: Side::default(),
-            writer: Side::default(),
-        };
         let slot = REACTOR.with(|reactor| {
             let mut sources = reactor.sources.borrow_mut();
             let free = sources.iter().position(Option::is_none);
-            match free.and_then(|slot| Some((slot, sources.get_mut(slot)?))) {
-                Some((slot, place)) => {
-                    *place = Some(registration);
-                    slot
-                }
-                None => {
-                    sources.push(Some(registration));
-                    sources.len() - 1
-                }
+            let slot = free.unwrap_or(sources.len());
+            let number = reactor.registered.get().wrapping_add(1);
+            reactor.registered.set(number);
+            let registration = Some(Registration {
+                fd: inner.as_fd().as_raw_fd(),
+                token: u64::from(number) << 32 | slot as u64,
+                brief,
+                armed: 0,
+                broken: false,
+                reader: Side::default(),
+                writer: Side::default(),
+            });
+            match sources.get_mut(slot) {
+                Some(place) => *place = registration,
+                None => sources.push(registration),
             }
+            slot
         });
         Self { slot, inner }
     }
@@ -480,7 +490,7 @@ impl<T: AsFd> Source<T> {
                 true => READ | WRITE | ON_CHANGE,
                 false => source.armed | interest,
             };
-            source.arm(kernel, self.slot as u64, wanted)?;
+            source.arm(kernel, wanted)?;
             Poll::Pending
         })
     }
@@ -495,7 +505,7 @@ impl<T: AsFd> Drop for Source<T> {
             drop(sources);
             let gone = gone.filter(|gone| !gone.brief);
             if let (Some(mut gone), Some(kernel)) = (gone, reactor.kernel.get()) {
-                let _ = gone.arm(kernel, self.slot as u64, 0);
+                let _ = gone.arm(kernel, 0);
             }
         });
     }

@@ -8,6 +8,16 @@
 )]
 
 mod conversation;
+#[cfg(all(feature = "checks", feature = "genhash", feature = "tls"))]
+mod genhash;
+#[cfg(feature = "checks")]
+mod hostile;
 mod made;
+#[cfg(feature = "checks")]
+mod peers;
+#[cfg(feature = "checks")]
 mod prober;
+#[cfg(feature = "checks")]
 mod server;
+#[cfg(all(feature = "checks", feature = "tls"))]
+mod tls;

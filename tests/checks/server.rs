@@ -45,7 +45,7 @@ pub(crate) fn request(connection: &mut TcpStream) -> String {
 
 /// Answers every datagram with what `answer` makes of it, if anything.
 pub(crate) fn udp(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let socket = bound();
     let at = socket.local_addr().unwrap();
     thread::spawn(move || {
         let mut buffer = [0; 65_536];
@@ -76,4 +76,36 @@ pub(crate) fn deaf() -> SocketAddr {
     // Open as long as the process.
     core::mem::forget((listener, waiting));
     at
+}
+
+/// Answers from another port than the one that was asked.
+pub(crate) fn udp_from_elsewhere(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> SocketAddr {
+    let (socket, other) = (bound(), bound());
+    let at = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 65_536];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let _ = other.send_to(&answer(&buffer[..length]), from);
+        }
+    });
+    at
+}
+
+/// Answers with so many datagrams that answer nothing.
+pub(crate) fn udp_flood(count: usize) -> SocketAddr {
+    let socket = bound();
+    let at = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 65_536];
+        while let Ok((_, from)) = socket.recv_from(&mut buffer) {
+            for number in 0..count {
+                let _ = socket.send_to(&number.to_be_bytes(), from);
+            }
+        }
+    });
+    at
+}
+
+fn bound() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0").unwrap()
 }

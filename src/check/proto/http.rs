@@ -11,6 +11,7 @@ use md5::{Digest, Md5};
 
 use crate::check::conversation::{Outcome, Reason, Speaker, Step, Transport};
 use crate::model::lvs::{self, HttpProtocol, Target, Url};
+use crate::pattern::Search;
 
 /// Most bytes of the status line and the headers.
 const HEAD: usize = 4095;
@@ -25,6 +26,7 @@ pub(in crate::check) struct Http<'a> {
     target: &'a Target,
     part: Part,
     digest: Option<Md5>,
+    search: Option<Box<Search>>,
 }
 
 /// Where we are in the answer.
@@ -46,6 +48,7 @@ impl<'a> Http<'a> {
             target,
             part: Part::Head(Vec::new()),
             digest: url.digest.map(|_| Md5::new()),
+            search: None,
         })
     }
 
@@ -110,6 +113,9 @@ impl<'a> Http<'a> {
         if let Some(digest) = &mut self.digest {
             digest.update(bytes);
         }
+        if let Some(search) = &mut self.search {
+            search.feed(bytes);
+        }
         let left = left.map(|left| left.saturating_sub(length as u64));
         self.part = Part::Body(left);
         match left {
@@ -122,10 +128,16 @@ impl<'a> Http<'a> {
     /// with keepalived; its digest will tell.
     fn finish(&mut self) -> Step {
         let digest = self.digest.take().map(|digest| digest.finalize().into());
-        match digest {
-            Some(heard) if self.url.digest != Some(heard) => Reason::Digest(heard).into(),
-            _ => Step::Done(Outcome::Passed),
+        if let Some(heard) = digest.filter(|_| self.url.digest != digest) {
+            return Reason::Digest(heard).into();
         }
+        if let (Some(search), Some(regex)) = (&mut self.search, &self.url.regex) {
+            let matched = search.finish();
+            if matched == regex.negate {
+                return Reason::Regex { matched }.into();
+            }
+        }
+        Step::Done(Outcome::Passed)
     }
 }
 

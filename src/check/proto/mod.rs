@@ -1,11 +1,20 @@
-//! The protocols of the checks, one file each.
+//! The protocols of the checks, one file each, and which of them this build has. The configuration lets nobody ask for the
+//! others.
 
+#[cfg(feature = "check-dns")]
 mod dns;
+#[cfg(feature = "check-http")]
 mod http;
+#[cfg(feature = "check-ping")]
 mod ping;
+#[cfg(feature = "check-smtp")]
 mod smtp;
+#[cfg(feature = "check-tcp")]
 mod tcp;
+#[cfg(feature = "check-udp")]
 mod udp;
+
+use core::marker::PhantomData;
 
 use super::conversation::{Speaker, Transport};
 use crate::model::lvs::{Check, Checker};
@@ -13,52 +22,82 @@ use crate::model::lvs::{Check, Checker};
 /// What speaks in an attempt.
 #[derive(Debug)]
 pub(super) enum Engine<'a> {
+    #[cfg(feature = "check-tcp")]
     Tcp(tcp::Tcp),
+    #[cfg(feature = "check-http")]
     Http(http::Http<'a>),
+    #[cfg(feature = "check-smtp")]
     Smtp(smtp::Smtp<'a>),
+    #[cfg(feature = "check-dns")]
     Dns(dns::Dns<'a>),
+    #[cfg(feature = "check-udp")]
     Udp(udp::Udp<'a>),
+    #[cfg(feature = "check-ping")]
     Ping(ping::Ping),
+    /// Never: for builds with none of the above.
+    #[expect(dead_code, reason = "it cannot be made")]
+    Never(core::convert::Infallible, PhantomData<&'a ()>),
 }
 
 impl<'a> Engine<'a> {
+    /// `nonce` is random.
+    #[cfg_attr(
+        not(all(feature = "check-http", feature = "check-dns")),
+        expect(
+            unused_variables,
+            reason = "not every check has pages, or needs anything random"
+        )
+    )]
     pub(super) fn new(
         checker: &'a Checker,
         page: usize,
         nonce: u32,
     ) -> Option<(Transport<'a>, Self)> {
         let target = &checker.target;
-        Some(match &checker.check {
-            Check::Tcp => (Transport::Stream, Self::Tcp(tcp::Tcp)),
+        match &checker.check {
+            #[cfg(feature = "check-tcp")]
+            Check::Tcp => Some((Transport::Stream, Self::Tcp(tcp::Tcp))),
+            #[cfg(feature = "check-http")]
             Check::Http(check) => {
                 let http = http::Http::new(check, page, target)?;
-                (http.transport(), Self::Http(http))
+                Some((http.transport(), Self::Http(http)))
             }
+            #[cfg(feature = "check-smtp")]
             Check::Smtp(helo) => {
                 let smtp = smtp::Smtp::new(helo.as_deref());
-                (Transport::Stream, Self::Smtp(smtp))
+                Some((Transport::Stream, Self::Smtp(smtp)))
             }
+            #[cfg(feature = "check-dns")]
             Check::Dns { record, name } => {
                 let dns = dns::Dns::new(*record, name, nonce);
-                (Transport::Datagram, Self::Dns(dns))
+                Some((Transport::Datagram, Self::Dns(dns)))
             }
-            Check::Udp(check) => (Transport::Datagram, Self::Udp(udp::Udp::new(check))),
+            #[cfg(feature = "check-udp")]
+            Check::Udp(check) => Some((Transport::Datagram, Self::Udp(udp::Udp::new(check)))),
+            #[cfg(feature = "check-ping")]
             Check::Ping => {
                 let ping = ping::Ping::new(target.ip, nonce);
-                (Transport::Echo, Self::Ping(ping))
+                Some((Transport::Echo, Self::Ping(ping)))
             }
-            Check::Misc { .. } | Check::File(..) | Check::Bfd(_) => return None,
-        })
+            _ => None,
+        }
     }
 
     pub(super) fn speaker(&mut self) -> &mut dyn Speaker {
         match self {
+            #[cfg(feature = "check-tcp")]
             Self::Tcp(tcp) => tcp,
+            #[cfg(feature = "check-http")]
             Self::Http(http) => http,
+            #[cfg(feature = "check-smtp")]
             Self::Smtp(smtp) => smtp,
+            #[cfg(feature = "check-dns")]
             Self::Dns(dns) => dns,
+            #[cfg(feature = "check-udp")]
             Self::Udp(udp) => udp,
+            #[cfg(feature = "check-ping")]
             Self::Ping(ping) => ping,
+            Self::Never(never, _) => match *never {},
         }
     }
 }

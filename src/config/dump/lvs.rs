@@ -348,7 +348,7 @@ fn url(url: &Url, out: &mut Out) {
     out.word("virtualhost", url.virtual_host.as_ref());
     out.switch("tls_compliant", url.tls_compliant);
     if let Some(regex) = &url.regex {
-        out.line(format_args!("regex {}", Script(&regex.pattern)));
+        out.line(format_args!("regex \"{}\"", escape(&regex.pattern)));
         out.flag("regex_no_match", regex.negate);
         if !regex.options.is_empty() {
             out.line(format_args!("regex_options {}", regex.options.join(" ")));
@@ -394,4 +394,17 @@ fn udp(udp: &Udp, out: &mut Out) {
     if udp.max_reply != 255 {
         out.line(format_args!("max_reply_length {}", udp.max_reply));
     }
+}
+
+/// With a backslash in front of what would be read as something else.
+fn escape(pattern: &str) -> String {
+    let mut text = String::new();
+    for c in pattern.chars() {
+        match c {
+            '\\' | '"' => text.extend(['\\', c]),
+            c if c.is_ascii_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text
 }

@@ -268,7 +268,7 @@ impl Director {
         self.engine
             .reload(lvs, &model.files, now, &mut self.actions);
         self.watch(&model.files);
-        self.table.settle(&self.engine, self.timeouts, now);
+        self.table.reload(&self.engine);
         self.carry_out();
     }
 

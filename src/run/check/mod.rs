@@ -16,6 +16,8 @@ pub mod presence;
 pub mod prober;
 pub mod report;
 pub mod table;
+pub mod talk;
+pub mod tunnel;
 
 pub use drive::drive;
 

@@ -13,6 +13,7 @@ use std::io;
 
 use smol::future;
 
+use super::talk::Talk;
 use crate::check::conversation::{Conversation, Outcome, Reason, Step, Transport};
 use crate::io::probe::{Arrival, Kind, Obstacle, Socket, Way};
 use crate::model::lvs::{Checker, Target};
@@ -21,6 +22,9 @@ use crate::time::Instant;
 
 /// Room for the longest datagram that `max_reply_length` allows, and one byte more that tells it from longer ones.
 const BUFFER: usize = 65_536;
+
+/// So many full buffers or datagrams are heard before it is another's turn.
+const PIECES: u32 = 8;
 
 thread_local! {
     static BUFFERED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into());
@@ -32,16 +36,32 @@ thread_local! {
 ///
 /// A check that talks to nobody passes.
 pub async fn attempt(checker: &Checker, page: usize) -> Outcome {
+    attempt_aloud(checker, page, None).await
+}
+
+/// The same, with somebody who hears all that the server says.
+pub async fn attempt_aloud(
+    checker: &Checker,
+    page: usize,
+    ear: Option<&RefCell<Vec<u8>>>,
+) -> Outcome {
     let Some(conversation) = Conversation::new(checker, page, nonce()) else {
         return Outcome::Passed;
     };
+    let conversation = conversation.overheard(ear);
     let target = &checker.target;
     let patience = checker.pace.interval.max(target.timeout.saturating_mul(4));
-    match open(conversation.transport(), target) {
+    let transport = conversation.transport();
+    let talk = match Talk::new(conversation, target) {
+        Ok(talk) => talk,
+        Err(reason) => return Outcome::Untried(reason),
+    };
+    match open(transport, target) {
         Ok(socket) => {
             let exchange = Exchange {
+                stream: socket.is_stream(),
                 socket: Source::brief(socket),
-                conversation,
+                talk,
                 timeout: target.timeout,
                 end: now() + patience,
             };
@@ -72,8 +92,9 @@ fn open(transport: Transport<'_>, target: &Target) -> Result<Socket, Obstacle> {
 
 /// An attempt that has a socket.
 struct Exchange<'a> {
+    stream: bool,
     socket: Source<Socket>,
-    conversation: Conversation<'a>,
+    talk: Talk<'a>,
     timeout: Duration,
     end: Instant,
 }
@@ -81,15 +102,12 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     async fn run(mut self) -> Result<Outcome, Reason> {
         let mut out = Vec::new();
-        let stream = matches!(
-            self.conversation.transport(),
-            Transport::Stream | Transport::Tls { .. }
-        );
+        let stream = self.stream;
         let mut until = self.patience();
         if stream {
             within(until, self.socket.writable(), Reason::Unconnected).await?;
         }
-        let mut step = self.conversation.opened(&mut out);
+        let mut step = self.talk.opened(&mut out);
         // What is sent finds out by itself whether the connection stands, and so has the reactor if nothing went wrong.
         while stream
             && out.is_empty()
@@ -98,31 +116,44 @@ impl Exchange<'_> {
         {
             within(until, self.socket.writable(), Reason::Unconnected).await?;
         }
-        let mut drained = true;
+        let (mut drained, mut pieces) = (true, 0);
         loop {
             if let Step::Done(outcome) = step {
                 if !out.is_empty() {
-                    // What is left to say is a farewell, for which nobody waits.
+                    // A farewell, for which nobody waits.
                     let _ = self.socket.get_ref().send(&mut out);
                 }
                 return Ok(outcome);
             }
             self.send(until, &mut out).await?;
             if drained {
-                let waited = within(until, self.socket.readable(), Reason::Silent).await;
-                match waited {
-                    Err(Reason::Silent) if until < self.end => {
-                        return Ok(self.conversation.expired());
-                    }
-                    Err(Reason::Silent) => return Err(Reason::Slow),
+                pieces = 0;
+                match within(until, self.socket.readable(), Reason::Silent).await {
+                    Err(Reason::Silent) => return self.late(until),
                     other => other?,
                 }
+            } else if pieces == PIECES {
+                // Who has this much to say keeps others waiting no longer, and gets no more time by it.
+                pieces = 0;
+                future::yield_now().await;
+                if now() >= until {
+                    return self.late(until);
+                }
             }
-            (step, drained) = self.receive(stream, &mut out)?;
+            pieces += 1;
+            (step, drained) = self.receive(&mut out)?;
             if stream {
                 // Each piece of a stream is a sign of life; of datagrams only the right one is.
                 until = self.patience();
             }
+        }
+    }
+
+    /// What it means that `until` has come.
+    fn late(&mut self, until: Instant) -> Result<Outcome, Reason> {
+        match until < self.end {
+            true => Ok(self.talk.expired()),
+            false => Err(Reason::Slow),
         }
     }
 
@@ -143,13 +174,13 @@ impl Exchange<'_> {
     }
 
     /// Hears one piece or one datagram, if there is one; and whether nothing more waits to be received.
-    fn receive(&mut self, stream: bool, out: &mut Vec<u8>) -> Result<(Step, bool), Reason> {
+    fn receive(&mut self, out: &mut Vec<u8>) -> Result<(Step, bool), Reason> {
         BUFFERED.with_borrow_mut(|buffer| match self.socket.get_ref().receive(buffer) {
-            Ok(Arrival::End) => Ok((self.conversation.closed(), true)),
+            Ok(Arrival::End) => Ok((self.talk.closed(), true)),
             Ok(Arrival::Bytes { start, end }) => {
-                let drained = stream && end < buffer.len();
+                let drained = self.stream && end < buffer.len();
                 let bytes = buffer.get(start..end).unwrap_or_default();
-                Ok((self.conversation.heard(bytes, out), drained))
+                Ok((self.talk.heard(bytes, out), drained))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((Step::Listen, true)),
             Err(error) => Err(reason(error)),

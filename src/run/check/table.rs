@@ -24,6 +24,9 @@ const AUDIT: Duration = Duration::from_secs(30);
 /// Until it is tried again if an answer of the kernel's was lost.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// A look at the whole table is due.
+const AT_ONCE: Instant = Instant(0);
+
 /// The table of virtual servers.
 pub struct VirtualTable {
     /// `None` while the kernel has no IPVS.
@@ -44,7 +47,7 @@ impl VirtualTable {
         Self {
             ipvs: None,
             known: Table::new(),
-            due: Instant(0),
+            due: AT_ONCE,
             told: false,
             flush,
         }
@@ -135,10 +138,17 @@ impl VirtualTable {
         }
     }
 
+    /// Another configuration: what it changes is changed at once; a look at the whole table follows.
+    pub fn reload(&mut self, engine: &Engine) {
+        self.due = AT_ONCE;
+        self.change(&desired(engine, engine.pools()), true);
+        self.due = AT_ONCE;
+    }
+
     /// Some pools have changed.
     pub fn update<'a>(&mut self, engine: &'a Engine, pools: impl Iterator<Item = &'a Pool>) {
         if self.ipvs.is_some() && !self.change(&desired(engine, pools), false) {
-            self.due = Instant(0);
+            self.due = AT_ONCE;
         }
     }
 
@@ -207,6 +217,12 @@ impl VirtualTable {
                 }
                 // Its real servers are refused for the same reason.
                 Step::AddDestination(key, ..) if missing == Some(*key) => continue,
+                // Somebody else did it; the look that is due finds out how.
+                Step::AddService(..) | Step::AddDestination(..)
+                    if refusal.already_there() && self.due == AT_ONCE =>
+                {
+                    continue;
+                }
                 Step::AddService(key, _) => missing = Some(*key),
                 _ => {}
             }
