@@ -390,8 +390,9 @@ fn occupied(process: u32) -> (usize, usize) {
 
 #[test]
 fn hundreds_of_reloads_under_traffic_move_nothing_and_nothing_grows() {
-    /// Kilobytes: what an allocator needs until it has seen every size that there is.
-    const ROOM: usize = 64;
+    /// Kilobytes: what an allocator needs until it has seen every size that there is, and what waits for a few seconds until it is
+    /// given back. A leak of a hundred bytes at each of thousands of reloads is more.
+    const ROOM: usize = 192;
     with_namespaces(|| {
         let count = std::env::var("RELOADS").map_or(300, |text| text.parse().unwrap());
         let lab = Lab::new(&[
