@@ -269,6 +269,21 @@ pub fn return_memory() {
     }
 }
 
+/// Fills with random bytes. By libc's own function: that of rustix is looked up by name at run time on MIPS, which a static
+/// program cannot do.
+///
+/// # Errors
+/// As getrandom(2).
+pub fn random(mut bytes: &mut [u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and the length are those of one live slice.
+        let got = check(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) })?;
+        let got = usize::try_from(got).unwrap_or_default();
+        bytes = bytes.get_mut(got..).unwrap_or_default();
+    }
+    Ok(())
+}
+
 // Sockets
 
 /// Most frames that one call of [`send_frames`] takes.

@@ -11,12 +11,20 @@ pub(crate) fn target() -> PathBuf {
 }
 
 /// The release build, as users get it; cargo makes that of a bench with another profile.
-pub(crate) fn release() -> io::Result<PathBuf> {
+pub(crate) fn release(features: &str) -> io::Result<PathBuf> {
     if let Some(named) = std::env::var_os("KEEPALITE") {
         return Ok(named.into());
     }
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--bin", "keepalite"])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--bin",
+            "keepalite",
+            "--features",
+            features,
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()?;
     if !status.success() {

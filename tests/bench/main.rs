@@ -178,7 +178,7 @@ fn run() -> io::Result<()> {
     } else {
         Side {
             name: "keepalite".to_owned(),
-            program: build::release()?,
+            program: build::release("standard")?,
         }
     };
     let mut bench = Bench {

@@ -42,7 +42,10 @@ pub(super) enum Engine<'a> {
 impl<'a> Engine<'a> {
     /// `nonce` is random.
     #[cfg_attr(
-        not(all(feature = "check-http", feature = "check-dns")),
+        not(all(
+            feature = "check-http",
+            any(feature = "check-dns", feature = "check-ping")
+        )),
         expect(
             unused_variables,
             reason = "not every check has pages, or needs anything random"
@@ -79,6 +82,7 @@ impl<'a> Engine<'a> {
                 let ping = ping::Ping::new(target.ip, nonce);
                 Some((Transport::Echo, Self::Ping(ping)))
             }
+            Check::Misc { .. } => None,
             _ => None,
         }
     }

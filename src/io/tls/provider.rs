@@ -23,6 +23,7 @@ use sha2::{Sha256, Sha384};
 use super::digest::{Hash, Hmac};
 use super::exchange::{P256, P384, X25519};
 use super::record::Cipher;
+use crate::io::sys;
 
 /// Everything that rustls asks of a provider.
 pub(super) fn provider() -> CryptoProvider {
@@ -183,13 +184,8 @@ impl SecureRandom for Kernel {
 }
 
 /// Fills with random bytes of the kernel.
-pub(super) fn random(mut bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
-    while !bytes.is_empty() {
-        let flags = rustix::rand::GetRandomFlags::empty();
-        let got = rustix::rand::getrandom(&mut *bytes, flags).map_err(|_| GetRandomFailed)?;
-        bytes = bytes.get_mut(got..).unwrap_or_default();
-    }
-    Ok(())
+pub(super) fn random(bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
+    sys::random(bytes).map_err(|_| GetRandomFailed)
 }
 
 /// We show no certificate, so that there are no keys.

@@ -149,7 +149,7 @@ fn calls_of(
     Ok([total(&summary)? / checks])
 }
 
-fn is_traced(id: u32) -> bool {
+pub(crate) fn is_traced(id: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     status
         .lines()
@@ -159,7 +159,7 @@ fn is_traced(id: u32) -> bool {
 
 /// The calls of `strace -c`, whose lines are as "100.00  0.1  5  1234  7 connect". A look at the clock is one in user-mode Linux
 /// only, which has none that can be read without.
-fn total(summary: &Path) -> io::Result<f64> {
+pub(crate) fn total(summary: &Path) -> io::Result<f64> {
     let text = std::fs::read_to_string(summary)?;
     let calls = |name: &str| {
         let mut lines = text.lines().filter(|line| line.ends_with(name));

@@ -32,6 +32,7 @@ mod ground;
 #[path = "../../lab/mod.rs"]
 mod lab;
 mod load;
+mod probe;
 mod served;
 #[path = "../../uml/mod.rs"]
 mod uml;
@@ -42,10 +43,14 @@ use ground::Ground;
 
 type Case = fn(&mut Bench) -> io::Result<()>;
 
-const CASES: [(&str, Case); 4] = [
+const CASES: [(&str, Case); 8] = [
     ("load", load::run),
     ("tcp", check::tcp),
     ("http", check::http),
+    ("nginx", probe::http),
+    ("tls", probe::tls),
+    ("udp", probe::udp),
+    ("shared", probe::shared),
     ("death", death::run),
 ];
 
@@ -136,7 +141,7 @@ fn main() -> ExitCode {
 /// Makes the programs, and runs this one in a kernel with IPVS.
 fn outside(words: &[String]) -> io::Result<()> {
     let shown = |path: PathBuf| path.display().to_string();
-    let programs = [shown(build::release()?), shown(build::theirs()?)];
+    let programs = [shown(build::release("full")?), shown(build::theirs()?)];
     let mut arguments: Vec<&str> = programs.iter().map(String::as_str).collect();
     arguments.extend(words.iter().map(String::as_str));
     let console = uml::boot(&arguments, PATIENCE);
