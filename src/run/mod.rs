@@ -27,6 +27,7 @@ pub mod control;
 pub mod daemonize;
 pub mod errand;
 pub mod fifo;
+#[cfg(any(feature = "vrrp", feature = "lvs"))]
 pub mod files;
 #[cfg(feature = "genhash")]
 pub mod genhash;
