@@ -114,7 +114,8 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
     log::info!("Configuration file {}", options.use_file);
     let loaded = configuration::load(options, Reader::First)?;
     let global = &loaded.model.global;
-    let _pid_file = take_pid_file(&pidfile::path(None, options, global))?;
+    let path = pidfile::path(None, options, global);
+    let _pid_file = PidFile::take(&path).map_err(|other| already_running(other, &path))?;
     let wanted = wanted(&loaded.model, options);
     if wanted.roles.is_empty() {
         log::warn!("the configuration asks for nothing that can run");
@@ -223,7 +224,7 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     settle_console(options);
     let loaded = configuration::load(options, Reader::Child)?;
     let path = pidfile::path(Some(role), options, &loaded.model.global);
-    let _pid_file = take_pid_file(&path)?;
+    let _pid_file = PidFile::take_over(&path).map_err(|other| already_running(other, &path))?;
     enter_namespace(options, &loaded.model.global)?;
     let read = |loaded: &Loaded, mark: &mut Mark| {
         let roles = wanted(&loaded.model, options).roles;
@@ -352,13 +353,11 @@ fn wanted(model: &Model, options: &Options) -> Wanted {
     }
 }
 
-fn take_pid_file(path: &Path) -> Result<PidFile, Exit> {
-    PidFile::take(path).map_err(|Running(pid)| {
-        let pid = pid.map_or_else(String::new, |pid| format!(", as process {pid}"));
-        log::error!("daemon is already running{pid} ({})", path.display());
-        // As keepalived has it, so that a second start by an init script is no failure.
-        Exit::Ok
-    })
+fn already_running(Running(pid): Running, path: &Path) -> Exit {
+    let pid = pid.map_or_else(String::new, |pid| format!(", as process {pid}"));
+    log::error!("daemon is already running{pid} ({})", path.display());
+    // As keepalived has it, so that a second start by an init script is no failure.
+    Exit::Ok
 }
 
 fn start_log(options: &Options) {

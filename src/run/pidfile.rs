@@ -1,16 +1,25 @@
 //! Pid files: where scripts find us, and what keeps a second daemon from starting.
 
+use core::time::Duration;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
 use crate::io::sys;
 use crate::model::Global;
+use crate::time::Instant;
 
 use super::options::Options;
+use super::reactor::now;
 use super::supervise::Role;
+
+/// How long a process that has lost its parent may take to let go of what it has.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A pid file that is ours until this value is dropped, which removes it.
 #[derive(Debug)]
@@ -73,6 +82,21 @@ impl PidFile {
         }
     }
 
+    /// [`take`](Self::take) for a child. A watchdog that died and was started again starts its children while those of before
+    /// are still resigning: they are waited for, since the next try would come a second later.
+    ///
+    /// # Errors
+    /// [`Running`] when whoever has it goes on.
+    pub fn take_over(path: &Path) -> Result<Self, Running> {
+        let deadline = now() + PATIENCE;
+        loop {
+            match Self::take(path) {
+                Err(Running(Some(pid))) if has_ended(pid, deadline) => {}
+                taken => return taken,
+            }
+        }
+    }
+
     fn lock(path: &Path) -> io::Result<Result<Self, Running>> {
         if let Some(directory) = path.parent() {
             if directory
@@ -120,6 +144,21 @@ impl PidFile {
             }));
         }
         Err(io::Error::other("it is removed again and again"))
+    }
+}
+
+/// Waits until a process ends; false if it has not by then, or the kernel cannot tell (before Linux 5.3).
+fn has_ended(pid: u32, deadline: Instant) -> bool {
+    let left = deadline.since(now());
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return false;
+    };
+    if left.is_zero() {
+        return false;
+    }
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => sys::wait_readable(process.as_fd(), left).unwrap_or(false),
+        Err(error) => error == Errno::SRCH,
     }
 }
 
