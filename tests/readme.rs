@@ -66,8 +66,7 @@ fn compatibility() -> String {
 fn fate(status: Status) -> (u8, String) {
     match status {
         Status::Obeyed => (0, "obeyed".to_owned()),
-        Status::NotYet => (1, "read and checked, not obeyed yet".to_owned()),
-        Status::Feature(feature) => (2, format!("obeyed in builds with the feature `{feature}`")),
-        Status::Ignored(why) => (3, format!("accepted without effect: {why}")),
+        Status::Feature(feature) => (1, format!("obeyed in builds with the feature `{feature}`")),
+        Status::Ignored(why) => (2, format!("accepted without effect: {why}")),
     }
 }

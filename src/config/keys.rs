@@ -14,8 +14,6 @@ use crate::sorted::Set;
 pub enum Status {
     /// What it asks for is done.
     Obeyed,
-    /// It is read and checked, but this version does not do it.
-    NotYet,
     /// It is read, and will never be done here: why.
     Ignored(&'static str),
     /// This build lacks the feature of this name.
@@ -379,10 +377,6 @@ impl Context {
         }
         match status {
             Status::Obeyed => {}
-            Status::NotYet => {
-                self.diags
-                    .warn(at, format!("'{name}' is not obeyed by this version yet"));
-            }
             Status::Ignored(why) => {
                 self.diags
                     .warn(at, format!("'{name}' is ignored"))
