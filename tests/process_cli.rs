@@ -181,8 +181,9 @@ fn a_test_of_a_good_configuration_says_in_one_line_what_would_run() {
     assert_eq!(err, "");
 }
 
+#[cfg(feature = "check-tcp")]
 #[test]
-fn a_test_counts_the_services_that_this_version_does_not_run() {
+fn a_test_counts_the_virtual_servers_and_their_checks() {
     let service = "virtual_server 10.0.0.1 80 {\n protocol TCP\n lb_kind DR\n real_server 10.0.0.2 80 {\n TCP_CHECK {\n }\n }\n}";
     let (out, _) = tested("services", service, &["-t"], 0);
     let counted = "1 virtual server with 1 checker";

@@ -207,10 +207,12 @@ fn answer(connection: &TcpStream, name: &str, manner: &Mutex<Manner>) -> io::Res
 
 /// Asks for the page of a server: the status, and its text.
 pub(crate) fn fetch(from: &Host, to: &str) -> io::Result<(u16, String)> {
+    // The kernel drops without a word what still goes to a server that has been taken away: who asks again gets another.
+    const PATIENCE: Duration = Duration::from_secs(3);
     let ip: IpAddr = to.parse().expect("an address");
-    let connect = || TcpStream::connect_timeout(&(ip, 80).into(), SOON);
+    let connect = || TcpStream::connect_timeout(&(ip, 80).into(), PATIENCE);
     let mut connection = from.namespace.enter(connect)?;
-    connection.set_read_timeout(Some(SOON))?;
+    connection.set_read_timeout(Some(PATIENCE))?;
     connection.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer)?;
