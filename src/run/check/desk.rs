@@ -61,16 +61,7 @@ fn look(director: &mut Director, show: impl FnOnce(&View<'_>) -> Option<String>)
         is_balancing: director.is_balancing(),
         clock: clock(now()),
     };
-    match show(&view) {
-        Some(body) => Part {
-            exit: Part::OK,
-            body,
-        },
-        None => Part {
-            exit: Part::STRANGER,
-            body: view.names(),
-        },
-    }
+    Part::found(show(&view), || view.names())
 }
 
 /// What a reload would do to the virtual servers; global settings are told by the process of the virtual routers, if there is one.

@@ -157,6 +157,21 @@ impl Part {
         Self::said(Self::ERROR, form, "error", why)
     }
 
+    /// What was found; without anything, the names that there are instead.
+    #[must_use]
+    pub fn found(body: Option<String>, names: impl FnOnce() -> String) -> Self {
+        match body {
+            Some(body) => Self {
+                exit: Self::OK,
+                body,
+            },
+            None => Self {
+                exit: Self::STRANGER,
+                body: names(),
+            },
+        }
+    }
+
     /// One sentence: in JSON as the member `key`.
     #[must_use]
     pub fn said(exit: u8, form: Form, key: &str, sentence: &str) -> Self {

@@ -4,12 +4,11 @@ use std::path::Path;
 
 use super::plan::plan;
 use super::router::Router;
-use crate::console::paint::Paint;
 use crate::console::vrrp::{Tracker, View, explain, machine, metrics, overview, whole};
 use crate::model::Model;
 use crate::run::clock::clock;
 use crate::run::configuration;
-use crate::run::control::answers;
+use crate::run::control::answers::{self, paint};
 use crate::run::control::{Form, Part, Request, Verb};
 use crate::run::options::Options;
 use crate::run::reactor::now;
@@ -23,7 +22,13 @@ pub(super) fn answer(
 ) -> Part {
     let name = request.object.as_str();
     match request.verb {
-        Verb::Status => status(router, request),
+        Verb::Status => look(router, |view| match request.form {
+            Form::Json => machine::members(view, name),
+            Form::Text { width, colour } if name.is_empty() => {
+                Some(overview::overview(view, paint(width, colour)))
+            }
+            Form::Text { width, colour } => whole::whole(view, name, paint(width, colour)),
+        }),
         Verb::Explain => look(router, |view| {
             Some(answers::sentences(
                 request.form,
@@ -47,24 +52,6 @@ pub(super) fn answer(
             None => Part::error(request.form, "the configuration cannot be read"),
         },
     }
-}
-
-fn status(router: &Router, request: &Request) -> Part {
-    let name = request.object.as_str();
-    look(router, |view| match request.form {
-        Form::Json => machine::members(view, name),
-        Form::Text { width, colour } => {
-            let paint = Paint {
-                width: width.into(),
-                colour,
-            };
-            if name.is_empty() {
-                Some(overview::overview(view, paint))
-            } else {
-                whole::whole(view, name, paint)
-            }
-        }
-    })
 }
 
 /// Looks at everything; what is not found is answered with the names that there are.
@@ -91,14 +78,5 @@ fn look(router: &Router, show: impl FnOnce(&View<'_>) -> Option<String>) -> Part
         events: router.events(),
         clock: clock(now()),
     };
-    match show(&view) {
-        Some(body) => Part {
-            exit: Part::OK,
-            body,
-        },
-        None => Part {
-            exit: Part::STRANGER,
-            body: view.names(),
-        },
-    }
+    Part::found(show(&view), || view.names())
 }
