@@ -34,8 +34,6 @@ pub enum Event<'a> {
         /// Whether this host has it.
         here: bool,
     },
-    /// Someone took away an address of a master, or it is a duplicate: whoever holds it no longer is no master.
-    AddressLost(Id),
     /// Orderly stop: resign and release everything.
     Stop,
 }

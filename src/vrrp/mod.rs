@@ -45,7 +45,7 @@ use crate::model::{self, Model, Peering};
 use crate::name::{Family, IfName, Ifindex, Version, Vrid};
 use crate::time::Instant;
 use crate::wire::ah::Key;
-use instance::{Input, Membership, Order};
+use instance::{Input, Membership};
 use link::Link;
 use observe::{World, needs, observe};
 use track::Trackers;
@@ -140,13 +140,6 @@ impl Engine {
                     self.world.gone.push(address);
                 }
                 self.observe(|i| i.config().source == Some(address), now, out);
-            }
-            Event::AddressLost(id) => {
-                if let Ok(at) = self.instances.binary_search_by_key(&id, Instance::id) {
-                    let instance = self.instances.get_mut(at);
-                    let lost = Input::Order(Order::AddressLost);
-                    instance.into_iter().for_each(|i| i.step(lost, now, out));
-                }
             }
             Event::Stop => return self.stop(now, out),
         }

@@ -75,8 +75,6 @@ pub enum Why {
     Missing(Faults),
     /// All that it needs is there again.
     Recovered,
-    /// Somebody took an address of it away.
-    AddressLost,
     /// Its own timer ran so late that others may have taken over.
     Late(Duration),
     /// Its authentication headers are counted to the end.
@@ -90,7 +88,7 @@ impl Transition {
     #[must_use]
     pub const fn level(&self) -> Level {
         match self.why {
-            Why::Missing(_) | Why::AddressLost | Why::Late(_) | Why::WornOut => Level::Warn,
+            Why::Missing(_) | Why::Late(_) | Why::WornOut => Level::Warn,
             _ => Level::Info,
         }
     }
@@ -135,9 +133,6 @@ impl fmt::Display for Why {
             Self::Group => f.write_str("with its sync group"),
             Self::Missing(faults) => faults.fmt(f),
             Self::Recovered => f.write_str("all that it needs is there again"),
-            Self::AddressLost => f.write_str(
-                "an address was taken away by someone else: find out by whom, or mark it no_track",
-            ),
             Self::Late(by) => write!(
                 f,
                 "woke up {} s late, others may have become master",

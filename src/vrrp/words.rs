@@ -47,7 +47,6 @@ impl fmt::Display for Event<'_> {
                 let state = if *here { "here" } else { "gone" };
                 write!(f, "source {address} {state}")
             }
-            Self::AddressLost(id) => write!(f, "lost {}", id.0),
             Self::Stop => f.write_str("stop"),
         }
     }

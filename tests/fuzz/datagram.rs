@@ -262,12 +262,7 @@ fn step(network: &mut Network, input: &mut Input<'_>) -> Option<()> {
             1 => Reading::Down,
             n => Reading::Value(i64::from(n) - 128),
         }),
-        7 => {
-            let at = usize::from(input.byte()?);
-            let id = network.engine.iter().map(|(id, _)| id).nth(at)?;
-            network.hear(Event::AddressLost(id));
-        }
-        8 => network.hear(Event::Source {
+        7 => network.hear(Event::Source {
             address: Ipv4Addr::new(192, 0, 2, 1).into(),
             here: input.byte()? & 1 == 0,
         }),

@@ -290,17 +290,9 @@ impl Run {
                 }));
             }
             7 => {
-                let which = input.byte()?;
-                if which & 1 == 0 {
-                    let address = Ipv4Addr::new(192, 0, 2, 9).into();
-                    let here = which & 2 == 0;
-                    self.hear(Event::Source { address, here });
-                } else {
-                    let mut ids = self.engine.iter().map(|(id, _)| id);
-                    let id = ids.nth(usize::from(which >> 1))?;
-                    drop(ids);
-                    self.hear(Event::AddressLost(id));
-                }
+                let address = Ipv4Addr::new(192, 0, 2, 9).into();
+                let here = input.byte()? & 2 == 0;
+                self.hear(Event::Source { address, here });
             }
             _ => {
                 let model = input.model()?;

@@ -215,7 +215,7 @@ impl Happening {
         let host = random.range(0, plan.hosts.len() as u64 - 1) as usize;
         let vrid = random.range(0, plan.vrids.len() as u64 - 1) as usize;
         let segment = random.range(0, 1) as usize;
-        match random.range(0, 17) {
+        match random.range(0, 16) {
             0 => Self::Power(host, false),
             1 | 2 => Self::Power(host, true),
             3 => Self::Link(host, segment, LinkState::Down),
@@ -237,11 +237,10 @@ impl Happening {
                 };
                 Self::Track(host, kind, reading)
             }
-            11 => Self::Lost(host, vrid),
-            12 => Self::Sleep(host, random.range(0, 10 * SECOND)),
-            13 => Self::Leap(host, random.range(0, 10 * SECOND)),
-            14 => Self::Split(segment, random.next()),
-            15 => Self::Split(segment, 0),
+            11 => Self::Sleep(host, random.range(0, 10 * SECOND)),
+            12 => Self::Leap(host, random.range(0, 10 * SECOND)),
+            13 => Self::Split(segment, random.next()),
+            14 => Self::Split(segment, 0),
             _ => Self::Reload(host, Change::new(plan, host, vrid, random)),
         }
     }

@@ -118,11 +118,6 @@ impl<'a> Lan<'a> {
                 self.awake(*host);
                 self.told(*host, Host::tell_readings)
             }
-            Happening::Lost(host, vrid) => {
-                self.awake(*host);
-                let id = self.hosts[*host].id(*vrid);
-                id.map_or(Ok(()), |id| self.feed(*host, Event::AddressLost(id)))
-            }
             Happening::Sleep(host, time) => {
                 if self.hosts[*host].engine.is_some() {
                     self.hosts[*host].asleep = self.now + time;

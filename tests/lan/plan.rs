@@ -72,8 +72,6 @@ pub(crate) enum Happening {
     Renew(usize, usize),
     Source(usize, bool),
     Track(usize, TrackerKind, Reading),
-    /// Somebody takes an address of this VRID away.
-    Lost(usize, usize),
     Sleep(usize, u64),
     /// The clock leaps: a virtual machine that was suspended.
     Leap(usize, u64),

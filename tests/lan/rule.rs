@@ -49,7 +49,6 @@ pub(crate) enum Kind {
     Wake,
     Datagram,
     World,
-    Lost,
     Stop,
     Reload,
 }
@@ -60,7 +59,6 @@ impl Kind {
             Event::Deadline => Self::Wake,
             Event::Datagram(_) => Self::Datagram,
             Event::Interface(_) | Event::Tracked(_) | Event::Source { .. } => Self::World,
-            Event::AddressLost(_) => Self::Lost,
             Event::Stop => Self::Stop,
         }
     }
@@ -72,7 +70,7 @@ impl Kind {
             (self, from, to),
             (Self::Wake, Init, Backup | Master | Fault)
                 | (Self::Wake, Backup, Master)
-                | (Self::Wake | Self::Datagram | Self::Lost, Master, Backup)
+                | (Self::Wake | Self::Datagram, Master, Backup)
                 | (Self::World, Init, Backup | Master | Fault)
                 | (Self::World, Backup | Master, Fault)
                 | (Self::World, Fault, Backup)

@@ -186,8 +186,7 @@ fn remove_vrid(plan: &mut Plan, gone: usize) {
         host.own.remove(gone);
     }
     plan.keep(|happening| match happening {
-        Happening::Lost(_, vrid)
-        | Happening::Reload(
+        Happening::Reload(
             _,
             Change::Line(vrid, _)
             | Change::Interval(vrid, _)
@@ -207,7 +206,6 @@ fn remove_host(plan: &mut Plan, gone: usize) {
         | Happening::Renew(host, _)
         | Happening::Source(host, _)
         | Happening::Track(host, ..)
-        | Happening::Lost(host, _)
         | Happening::Sleep(host, _)
         | Happening::Leap(host, _)
         | Happening::Reload(host, _) => follow(host, gone),

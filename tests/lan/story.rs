@@ -79,10 +79,6 @@ impl Story {
                 self.punctual &= in_time;
                 self.push(now, event, in_time);
             }
-            Event::AddressLost(id) => {
-                let name = engine.get(*id).map_or("?", |i| &i.config().name);
-                self.step(now, format_args!("lost {name}"), engine);
-            }
             _ => self.step(now, event, engine),
         }
     }

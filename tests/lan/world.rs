@@ -101,7 +101,7 @@ impl World {
                     self.gone.push(*address);
                 }
             }
-            Event::Datagram(_) | Event::AddressLost(_) | Event::Stop => {}
+            Event::Datagram(_) | Event::Stop => {}
         }
     }
 

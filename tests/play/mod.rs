@@ -16,7 +16,6 @@
 //! > 9 asleep advert …    the same, and this is what it hears first
 //! > 4 tracked script NAME up        (or: file, process, statics; down; a number)
 //! > 5 source 10.0.0.50 gone            (or: here)
-//! > 5 lost NAME     someone took an address of it away
 //! > 9 group NAME MEMBER…
 //! > 9 configure NAME key value   > 9 remove NAME   > 9 add NAME   > 9 rename OLD NEW   > 9 reload
 //! > 9 wire          the advert that it would send now, in hex
@@ -156,10 +155,6 @@ impl Player {
                     address: address.parse().expect(place),
                     here: state == "here",
                 });
-            }
-            "lost" => {
-                let id = self.id(rest, place);
-                self.happen(Event::AddressLost(id));
             }
             "group" => {
                 self.model.groups.clear();

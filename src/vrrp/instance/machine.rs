@@ -60,8 +60,6 @@ pub(in crate::vrrp) enum Order {
     Master,
     /// Another member of its sync group is backup.
     Backup,
-    /// An address of it is gone.
-    AddressLost,
     /// Another member told the hosts again where its addresses are.
     Announce,
 }
@@ -104,9 +102,6 @@ impl Instance {
             }
             (Phase::Master(_), Input::Order(Order::Backup)) => {
                 self.back_up(Why::Group, self.config.interval, now, out)
-            }
-            (Phase::Master(_), Input::Order(Order::AddressLost)) => {
-                self.back_up(Why::AddressLost, self.config.interval, now, out)
             }
             (Phase::Master(mut master), Input::Order(Order::Announce)) => {
                 self.remind(&mut master, now, out);
