@@ -74,7 +74,7 @@ pub(super) fn observe(instance: &mut Instance, world: &World, now: Instant, out:
     instance.faults = sum.faults;
     instance.weigh(sum.weights, now, out);
     if instance.group().is_none() {
-        instance.follow_faults(sum.known, now, out);
+        instance.follow_faults(sum.known, Input::Ready, now, out);
     }
 }
 
@@ -145,10 +145,16 @@ pub(super) fn influences<'a>(
 }
 
 impl Instance {
-    /// Into fault, out of it, or started where `may_start`.
-    pub(super) fn follow_faults(&mut self, may_start: bool, now: Instant, out: &mut Vec<Action>) {
+    /// Into fault, or as it is `well` out of it; started where `may_start`.
+    pub(super) fn follow_faults(
+        &mut self,
+        may_start: bool,
+        well: Input,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
         let input = if self.faults.is_empty() {
-            Input::Ready
+            well
         } else {
             Input::Fault
         };

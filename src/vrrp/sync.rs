@@ -88,6 +88,11 @@ impl Group {
     fn settle_faults(&self, instances: &mut [Instance], now: Instant, out: &mut Vec<Action>) {
         let well = self.all(instances, |member| member.faults.own().is_empty());
         let known = self.all(instances, |member| member.known);
+        let entry = if self.all(instances, |member| member.state() != State::Backup) {
+            Input::Ready
+        } else {
+            Input::Join
+        };
         for at in &self.members {
             if let Some(member) = instances.get_mut(*at) {
                 let own = member.faults.own();
@@ -97,7 +102,7 @@ impl Group {
                     own | Faults::GROUP
                 };
                 let starts = member.state() == State::Init;
-                member.follow_faults(known || !well, now, out);
+                member.follow_faults(known || !well, entry, now, out);
                 if starts && self.state == State::Master {
                     // New by a reload: a reload is no reason for the others to step down.
                     member.step(Input::Order(Order::Master), now, out);

@@ -41,6 +41,8 @@ pub(super) enum Phase {
 pub(in crate::vrrp) enum Input {
     /// All that it needs is there.
     Ready,
+    /// All that it needs is there, and its sync group is backup already.
+    Join,
     /// Something that it needs is missing.
     Fault,
     /// Time has passed.
@@ -69,11 +71,12 @@ impl Instance {
     pub(in crate::vrrp) fn step(&mut self, input: Input, now: Instant, out: &mut Vec<Action>) {
         self.phase = match (self.phase, input) {
             (Phase::Init, Input::Ready) => self.start(now, out),
+            (Phase::Init, Input::Join) => self.listen_first(now, out),
             (Phase::Init, Input::Fault) => self.fail(now, out),
             (Phase::Init, Input::Stop(told)) => self.end(told, now, out),
             (Phase::Init, Input::Tick | Input::Advert(_) | Input::Order(_)) => Phase::Init,
 
-            (Phase::Fault, Input::Ready) => self.recover(now, out),
+            (Phase::Fault, Input::Ready | Input::Join) => self.recover(now, out),
             (Phase::Fault, Input::Stop(told)) => self.end(told, now, out),
             (Phase::Fault, Input::Fault | Input::Tick | Input::Advert(_) | Input::Order(_)) => {
                 Phase::Fault
@@ -88,7 +91,9 @@ impl Instance {
             }
             (Phase::Backup(_), Input::Fault) => self.fail(now, out),
             (Phase::Backup(_), Input::Stop(told)) => self.end(told, now, out),
-            (Phase::Backup(_), Input::Tick | Input::Ready | Input::Order(_)) => self.phase,
+            (Phase::Backup(_), Input::Tick | Input::Ready | Input::Join | Input::Order(_)) => {
+                self.phase
+            }
 
             (Phase::Master(master), Input::Tick) => self.tick(master, now, out),
             (Phase::Master(master), Input::Advert(heard)) => self.contend(master, heard, now, out),
@@ -107,7 +112,9 @@ impl Instance {
                 self.remind(&mut master, now, out);
                 Phase::Master(master)
             }
-            (Phase::Master(_), Input::Ready | Input::Order(Order::Master)) => self.phase,
+            (Phase::Master(_), Input::Ready | Input::Join | Input::Order(Order::Master)) => {
+                self.phase
+            }
         };
     }
 
@@ -122,6 +129,10 @@ impl Instance {
         if self.claims() {
             return self.take_over(Why::Owner, now, out);
         }
+        self.listen_first(now, out)
+    }
+
+    fn listen_first(&mut self, now: Instant, out: &mut Vec<Action>) -> Phase {
         self.back_up(Why::Start, self.config.interval, now, out)
     }
 
