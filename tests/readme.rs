@@ -28,6 +28,26 @@ fn the_compatibility_table_is_that_of_the_keyword_tables() {
     );
 }
 
+#[test]
+#[cfg(feature = "help")]
+fn the_keyword_that_is_explained_reads_as_the_program_prints_it() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let paint = keepalite::console::paint::Paint {
+        width: 80,
+        colour: false,
+    };
+    let screen = keepalite::help::screen::keyword(None, "advert_int", paint).unwrap();
+    let lines = screen.lines().map(|line| match line {
+        "" => "\n".to_owned(),
+        line => format!("    {line}\n"),
+    });
+    let block = format!(
+        "    $ keepalite help advert_int\n{}",
+        lines.collect::<String>()
+    );
+    assert!(readme.unwrap().contains(&block), "README.md lacks\n{block}");
+}
+
 /// Keywords by what becomes of them.
 type Fates = BTreeMap<(u8, String), Vec<&'static str>>;
 

@@ -1,10 +1,11 @@
 //! `keepalite listen`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use argh::{ArgsInfo, FromArgs};
 
+use super::ask::Terminal;
 use crate::config;
 use crate::console::vrrp::advert::{Place, Speakers, describe};
 use crate::error::Exit;
@@ -49,7 +50,7 @@ impl Listen {
         let file = Path::new(&options.use_file);
         let ours = config::load(file, &configuration::reading(options)).ok();
         let ours = ours.as_ref().map(|loaded| &loaded.model);
-        let red = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let red = Terminal::of_stdout().has_colours();
         let mut speakers = Speakers::default();
         let mut buffer = [0; 2048];
         let mut left = self.count;
