@@ -15,6 +15,8 @@
 //! > 5 address ADDRESS here|gone
 //! > 9 wait                         (nothing happens)
 //! > 9 state                        (who is up, and why not)
+//! > 9 uses SERVER ACTIVE INACTIVE TOTAL    (what the kernel tells of its connections)
+//! > 9 screen [NAME]                (what an operator sees; also: narrow [NAME], on 40 columns, and explain NAME)
 //! > 9 reload                       (the lines up to the next step are the new configuration)
 //! > 9 stop
 //! ```
@@ -27,8 +29,12 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "check/evenness.rs"]
+mod evenness;
 #[path = "check/random.rs"]
 mod random;
+#[path = "check/screen.rs"]
+mod screen;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -102,6 +108,7 @@ struct Story {
     engine: Option<Engine>,
     now: Instant,
     beings: BTreeMap<IpAddr, Being>,
+    operator: screen::Operator,
     /// Attempts that take long.
     hanging: Vec<ProbeId>,
     attempts: bool,
@@ -115,6 +122,7 @@ impl Story {
             engine: None,
             now: Instant(0),
             beings: BTreeMap::new(),
+            operator: screen::Operator::default(),
             hanging: Vec::new(),
             attempts: false,
             text: String::new(),
@@ -194,6 +202,10 @@ impl Story {
             }
             ["wait"] => {}
             ["state"] => self.state(),
+            ["uses", server, ref counts @ ..] => self.operator.uses(server, counts),
+            ["screen", ref name @ ..] => self.screen(80, &name.join(" ")),
+            ["narrow", ref name @ ..] => self.screen(40, &name.join(" ")),
+            ["explain", ref name @ ..] => self.explain(&name.join(" ")),
             ["reload"] => self.reload(read(config, &place)),
             ["stop"] => self.happen(Event::Stop),
             _ => panic!("{place}: no such step: {what}"),
@@ -204,7 +216,7 @@ impl Story {
         let ip: IpAddr = server.parse().expect("an address");
         self.beings.insert(ip, being);
         let engine = self.engine.as_ref().expect("started");
-        let target = |id: &ProbeId| engine.probe(*id).map(|probe| probe.checker().target.ip);
+        let target = |id: &ProbeId| engine.probe(*id).map(|probe| probe.checker().ip);
         let (answered, hanging) = self.hanging.iter().partition(|id| target(id) == Some(ip));
         self.hanging = hanging;
         for id in answered {
@@ -260,6 +272,7 @@ impl Story {
                 Action::Table(pool) => table(engine, pool),
                 Action::Notify(notice) => told(engine, notice),
                 Action::Say(note) => {
+                    self.operator.note(engine, note, self.now);
                     let level = note.level().as_str().to_lowercase();
                     format!("{level}: {}", engine.say(note))
                 }
@@ -281,7 +294,7 @@ impl Story {
         let misc = kind(checker) == "MISC_CHECK";
         if self.attempts {
             let (at, kind) = (seconds(self.now), kind(checker));
-            let (ip, page) = (checker.target.ip, probe.page());
+            let (ip, page) = (checker.ip, probe.page());
             let page = if page > 0 {
                 format!(" page {page}")
             } else {
@@ -290,7 +303,7 @@ impl Story {
             writeln!(self.text, "< {at} attempt {kind} {ip}{page}").expect("memory");
         }
         let well = Being::Found(Outcome::Passed);
-        let being = self.beings.get(&checker.target.ip).unwrap_or(&well).clone();
+        let being = self.beings.get(&checker.ip).unwrap_or(&well).clone();
         match (being, misc) {
             (Being::Slow, _) => self.hanging.push(id),
             (Being::Found(Outcome::Passed), true) => {

@@ -14,6 +14,9 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::io::sys;
 
+/// How many errors are kept for whoever asked for what went wrong; all are in the log.
+const MOST_ERRORS: usize = 8;
+
 /// Facility of syslog(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facility(u8);
@@ -98,11 +101,26 @@ pub fn set_console(level: LevelFilter) {
     }
 }
 
+/// Keeps what is logged as an error from now on, until [`heard`] asks for it.
+pub fn listen() {
+    if let Ok(mut sinks) = LOGGER.0.lock() {
+        sinks.errors = Some(Vec::new());
+    }
+}
+
+/// The first errors that were logged since [`listen`].
+pub fn heard() -> Vec<String> {
+    let mut sinks = LOGGER.0.lock().ok();
+    let errors = sinks.as_mut().and_then(|sinks| sinks.errors.take());
+    errors.unwrap_or_default()
+}
+
 static LOGGER: Logger = Logger(Mutex::new(Sinks {
     ident: String::new(),
     syslog: None,
     console: LevelFilter::Off,
     file: None,
+    errors: None,
     text: String::new(),
     line: String::new(),
 }));
@@ -132,6 +150,8 @@ struct Sinks {
     syslog: Option<Syslog>,
     console: LevelFilter,
     file: Option<File>,
+    /// Those that somebody listens to.
+    errors: Option<Vec<String>>,
     /// Buffers that are used again for every record.
     text: String,
     line: String,
@@ -142,6 +162,10 @@ impl Sinks {
         self.text.clear();
         // A Display that gives up leaves what it has written so far.
         let _ = self.text.write_fmt(*args);
+        let errors = self.errors.as_mut().filter(|_| level == Level::Error);
+        if let Some(errors) = errors.filter(|errors| errors.len() < MOST_ERRORS) {
+            errors.push(self.text.clone());
+        }
         let now = sys::local_time();
         let line = &mut self.line;
         for text in self.text.lines() {

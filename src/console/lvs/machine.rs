@@ -16,8 +16,15 @@ pub fn members(view: &View<'_>, wanted: &str) -> Option<String> {
     Some(member(|json| {
         json.boolean("ipvs", view.is_balancing)?;
         json.array_of("virtual_servers", |list| {
-            view.pools(wanted)
-                .try_for_each(|(place, pool)| list.object(|o| virtual_server(o, view, place, pool)))
+            view.pools(wanted).try_for_each(|(place, pool)| {
+                list.object(|o| {
+                    virtual_server(o, view, place, pool)?;
+                    if wanted.is_empty() {
+                        return Ok(());
+                    }
+                    view.events.write_json(&name(pool), view.clock, o)
+                })
+            })
         })
     }))
 }
@@ -29,7 +36,7 @@ fn virtual_server(json: &mut Json<'_>, view: &View<'_>, place: usize, pool: &Poo
     if let Some(protocol) = config.protocol {
         json.text("protocol", protocol.short())?;
     }
-    json.text("scheduler", &config.scheduler)?;
+    json.text("scheduler", config.scheduler)?;
     json.number("quorum", config.quorum)?;
     json.boolean("has_quorum", pool.has_quorum())?;
     json.number("weight", pool.weight())?;

@@ -11,6 +11,7 @@ use crate::run::clock::clock;
 use crate::run::configuration;
 use crate::run::control::answers::{self, paint};
 use crate::run::control::{Form, Part, Request, Verb};
+use crate::run::logger;
 use crate::run::options::Options;
 use crate::run::reactor::now;
 
@@ -44,8 +45,10 @@ pub(super) fn answer(
         Verb::Reload => match reload() {
             Some(mut model) => {
                 let changes = plan(director, &model);
+                logger::listen();
                 director.reload(&mut model);
-                answers::changes(request.form, "lvs", &changes)
+                let changes = answers::changes(request.form, "lvs", &changes);
+                answers::with_errors(changes, request.form, "lvs_errors", &logger::heard())
             }
             None => Part::error(request.form, "the configuration cannot be read"),
         },
@@ -58,6 +61,7 @@ fn look(director: &mut Director, show: impl FnOnce(&View<'_>) -> Option<String>)
     let view = View {
         engine: director.engine(),
         connections: &connections,
+        events: director.lately(),
         is_balancing: director.is_balancing(),
         clock: clock(now()),
     };
@@ -66,7 +70,9 @@ fn look(director: &mut Director, show: impl FnOnce(&View<'_>) -> Option<String>)
 
 /// What a reload would do to the virtual servers; global settings are told by the process of the virtual routers, if there is one.
 fn plan(director: &Director, new: &Model) -> Vec<Change> {
-    let alone = new.instances.is_empty() && new.statics == Statics::default();
+    let alone = new.instances.is_empty()
+        && new.statics == Statics::default()
+        && new.lvs.sync_daemon.is_none();
     let mut old = Model {
         lvs: director.running(),
         ..Model::default()
@@ -75,12 +81,10 @@ fn plan(director: &Director, new: &Model) -> Vec<Change> {
         lvs: new.lvs.clone(),
         ..Model::default()
     };
-    // What bears on the start only, or on nothing that is kept.
+    // It bears on the start only.
     other.lvs.flush = old.lvs.flush;
-    old.lvs.sync_daemon.clone_from(&new.lvs.sync_daemon);
-    old.lvs.log_all_failures = new.lvs.log_all_failures;
-    old.lvs.no_checker_emails = new.lvs.no_checker_emails;
-    old.lvs.tls.clone_from(&new.lvs.tls);
+    // That of the virtual routers runs it.
+    other.lvs.sync_daemon.clone_from(&old.lvs.sync_daemon);
     if alone {
         old.global = director.global().clone();
         other.global = new.global.clone();
