@@ -982,6 +982,7 @@ pub fn kill(process: i32, signal: libc::c_int) -> io::Result<()> {
 // Processes
 
 /// A program to start.
+#[derive(Clone, Copy)]
 pub struct Program<'a> {
     /// Where it is; searched for in `PATH` unless it has a slash.
     pub path: &'a CStr,
@@ -995,6 +996,8 @@ pub struct Program<'a> {
     pub apart: bool,
     /// Its standard input; ours, or nothing where it is apart.
     pub input: Option<BorrowedFd<'a>>,
+    /// Its standard error; likewise.
+    pub errors: Option<BorrowedFd<'a>>,
 }
 
 /// Exit status of a child that could not become the program, as of a shell: not found.
@@ -1068,6 +1071,9 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
         if let Some(input) = program.input {
             libc::dup2(input.as_raw_fd(), 0);
         }
+        if let Some(errors) = program.errors {
+            libc::dup2(errors.as_raw_fd(), 2);
+        }
         if let Some((uid, gid)) = program.user {
             let refused = libc::setgid(gid) != 0
                 || (libc::geteuid() == 0 && libc::setgroups(1, &raw const gid) != 0)
@@ -1075,6 +1081,8 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
             if refused {
                 libc::_exit(NOT_EXECUTABLE);
             }
+                let why = c"not permitted to become its user: CAP_SETUID or CAP_SETGID is missing";
+                libc::write(2, why.as_ptr().cast(), why.count_bytes());
         }
         // After the change of user, which would undo it.
         libc::prctl(libc::PR_SET_PDEATHSIG, DEATH);

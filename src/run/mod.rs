@@ -22,6 +22,7 @@ pub mod check;
 pub mod child;
 pub mod clock;
 pub mod command;
+pub mod complaint;
 pub mod configuration;
 pub mod control;
 pub mod daemonize;
