@@ -32,6 +32,7 @@ pub mod fifo;
 pub mod files;
 #[cfg(feature = "genhash")]
 pub mod genhash;
+pub mod levels;
 pub mod logger;
 pub mod lookup;
 pub mod mailbox;
@@ -41,6 +42,7 @@ pub mod options;
 pub mod pidfile;
 pub mod reactor;
 pub mod reload;
+pub mod repetition;
 pub mod replace;
 pub mod scheduling;
 pub mod scripts;
@@ -108,6 +110,7 @@ pub fn start(options: &Options, notes: &[String]) -> Exit {
     };
     done.unwrap_or_else(|exit| exit)
 }
+    log::logger().flush();
 
 /// The parent, or with `--single` the only process.
 fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> Result<Exit, Exit> {
@@ -394,6 +397,7 @@ fn settle_console(options: &Options) {
     if !options.log_console {
         logger::set_console(LevelFilter::Off);
     }
+        levels: options.log_level,
 }
 
 /// `keepalived.log` becomes `keepalived_vrrp.log`: each process has its own.
