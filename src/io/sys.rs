@@ -16,7 +16,7 @@ use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{UnshareFlags, capabilities, set_capabilities};
 
 use crate::name::{IfName, Ifindex};
 use crate::time::{Instant, micros};
@@ -1075,14 +1075,16 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
             libc::dup2(errors.as_raw_fd(), 2);
         }
         if let Some((uid, gid)) = program.user {
-            let refused = libc::setgid(gid) != 0
-                || (libc::geteuid() == 0 && libc::setgroups(1, &raw const gid) != 0)
-                || libc::setuid(uid) != 0;
+            take_up_rights();
+            // More groups give root nothing that it has not got: without them it may go on.
+            let grouped = libc::geteuid() != 0 || libc::setgroups(1, &raw const gid) == 0;
+            let refused =
+                libc::setgid(gid) != 0 || !(grouped || uid == 0) || libc::setuid(uid) != 0;
             if refused {
-                libc::_exit(NOT_EXECUTABLE);
-            }
                 let why = c"not permitted to become its user: CAP_SETUID or CAP_SETGID is missing";
                 libc::write(2, why.as_ptr().cast(), why.count_bytes());
+                libc::_exit(NOT_EXECUTABLE);
+            }
         }
         // After the change of user, which would undo it.
         libc::prctl(libc::PR_SET_PDEATHSIG, DEATH);
@@ -1090,6 +1092,15 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
         if u32::try_from(libc::getppid()) != Ok(parent) {
             libc::_exit(NOT_EXECUTABLE);
         }
+    }
+}
+
+/// Makes effective again what this process may do but has put aside (capabilities(7)).
+fn take_up_rights() {
+    if let Ok(mut sets) = capabilities(None) {
+        sets.effective = sets.permitted;
+        // Whoever needs what is refused here is told so itself.
+        let _ = set_capabilities(None, sets);
     }
 }
 
