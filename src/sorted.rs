@@ -149,15 +149,19 @@ impl<K: Ord, V> Map<K, V> {
     }
 }
 
-/// Many are put in by one pass over what is there, and not by one for each.
+/// Many are put in by one pass over what is behind the first of them, and not by one for each.
 impl<K: Ord, V> Extend<(K, V)> for Map<K, V> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
         let mut new = Self::new();
         for (key, value) in entries {
             new.insert(key, value);
         }
-        let room = Vec::with_capacity(self.len() + new.len());
-        let mut old = core::mem::replace(&mut self.0, room).into_iter().peekable();
+        let Some((first, _)) = new.0.first() else {
+            return;
+        };
+        let begin = self.0.partition_point(|(key, _)| key < first);
+        let mut old = self.0.split_off(begin).into_iter().peekable();
+        self.0.reserve(old.len() + new.len());
         for (key, value) in new.0 {
             while let Some(before) = old.next_if(|(other, _)| *other < key) {
                 self.0.push(before);

@@ -248,6 +248,31 @@ fn a_plan_says_what_a_reload_then_does_and_changes_nothing_itself() {
 }
 
 #[test]
+fn a_reload_says_what_the_kernel_refused_of_it_and_fails() {
+    with_namespaces(|| {
+        let lab = pair();
+        let daemon = started(lab.host("one"), &conf(100, ""));
+        wait_for_answer(&daemon, &["status"], "MASTER");
+        let nowhere = "virtual_routes {\n 198.51.100.0/24 via 203.0.113.1\n }";
+        daemon.configure(&conf(110, nowhere));
+        let done = keepalite(&daemon, &["reload"]);
+        let said = text(&done);
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        assert!(said.contains("    + priority 110\n"), "{said}");
+        assert!(said.contains("198.51.100.0/24"), "{said}");
+        assert!(said.contains("invalid gateway"), "{said}");
+        assert!(ask(&daemon, "status").contains("\"base_priority\":110"));
+        daemon.configure(&conf(120, nowhere).replace("203.0.113.1", "203.0.113.2"));
+        let answer = ask(&daemon, "reload");
+        let json = Json::parse(answer.trim()).unwrap_or_else(|| panic!("{answer}"));
+        let errors = json.get("vrrp_errors").map(Json::as_str);
+        assert!(answer.contains("invalid gateway"), "{answer} {errors:?}");
+        daemon.configure(&conf(120, ""));
+        assert_eq!(keepalite(&daemon, &["reload"]).status.code(), Some(0));
+    });
+}
+
+#[test]
 fn programs_get_json_with_a_version_and_prometheus_its_text() {
     with_namespaces(|| {
         let lab = pair();

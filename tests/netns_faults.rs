@@ -15,7 +15,7 @@
 //! | no process can be started | notify scripts are left out and that is said; a tracking script counts as failed; VRRP goes on |
 //! | no child can be started | tried again in a while |
 //! | `/dev/log` goes and comes back | nobody waits for it; lines that were lost are counted |
-//! | the clock of the machine starts anywhere | nothing notices |
+//! | the clock of the machine starts anywhere, or is set to and fro (`uml_vrrp`: a kernel whose clock a test may set) | nothing notices |
 //! | a master sleeps for a while (`SIGSTOP`) and wakes up | the peer served; afterwards one serves, at once, and the client finds it |
 //! | the same with `nopreempt` | the peer goes on serving, and who slept gives way without an advert of its own |
 //! | its interface goes down, or away, and its FIFO's reader dies | it waits for them, and does not spin |

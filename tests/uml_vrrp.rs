@@ -1,4 +1,4 @@
-//! Virtual routers on kernels that lack something, or have what the running one has not: VRF, MPLS.
+//! Virtual routers on kernels that lack something, or have what the running one has not: VRF, MPLS, a clock that a test may set.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "uml/mod.rs"]
@@ -47,24 +47,19 @@ struct Router {
 
 impl Router {
     fn start(configuration: &str) -> Self {
-        let directory = std::env::temp_dir();
-        let (file, said) = (directory.join("conf"), directory.join("said"));
+        Self::start_as("router", configuration)
+    }
+
+    /// One of several at the same time.
+    fn start_as(name: &str, configuration: &str) -> Self {
+        let [file, said, pid, vrrp_pid] = ["conf", "said", "pid", "vrrp"]
+            .map(|what| std::env::temp_dir().join(format!("{name}.{what}")));
         fs::write(&file, configuration).unwrap();
         let log = File::create(&said).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_keepalite"))
-            .args([
-                "-n",
-                "-l",
-                "-D",
-                "-G",
-                "-P",
-                "-p",
-                "/run/tmp/pid",
-                "-r",
-                "/run/tmp/vrrp",
-            ])
-            .arg("-f")
-            .arg(file)
+            .args(["-n", "-l", "-D", "-G", "-P"])
+            .args([Path::new("-p"), &pid, Path::new("-r"), &vrrp_pid])
+            .args([Path::new("-f"), &file])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -187,6 +182,45 @@ fn in_a_vrf_a_router_runs_with_and_without_a_virtual_mac_and_its_routes_are_in_t
         );
         assert!(!said.contains("cannot"), "{said}");
     });
+}
+
+#[test]
+fn a_clock_that_is_set_to_and_fro_moves_no_timer() {
+    const DAY: u64 = 86_400;
+    uml::inside(|| {
+        cable();
+        run("ip netns add other");
+        run("ip link set far netns other");
+        run("ip -n other link set far up");
+        run("ip -n other addr add 10.0.0.2/24 dev far");
+        let script = "vrrp_script alive {\n script /bin/true\n interval 1\n}\n";
+        let tracks = "priority 150\n track_script {\n alive\n }";
+        let master = instance("A", 1, "10.0.0.100/24", tracks);
+        let master = Router::start_as("master", &format!("{script}{master}"));
+        master.wait("master", || place("10.0.0.100").is_some());
+        // Patient: a kernel that stands still for a while is not what is tested.
+        let patient = instance("A", 1, "10.0.0.100/24", "down_timer_adverts 10");
+        let backup = patient.replace("eth0", "far");
+        let backup = Router::start_as("backup", &format!("net_namespace other\n{backup}"));
+        backup.wait_for_words("Entering BACKUP STATE");
+        let states = || [&master, &backup].map(|router| router.said().matches("Entering").count());
+        let before = states();
+        for at in [3000 * DAY, 30_000 * DAY, DAY, 20_000 * DAY] {
+            let sent = packets_sent();
+            run(&format!("date -s @{at}"));
+            // More than the backup waits for.
+            master.wait("adverts", || packets_sent() >= sent + 13);
+        }
+        assert_eq!(states(), before, "{}\n{}", master.said(), backup.said());
+        backup.stop();
+        master.stop();
+    });
+}
+
+/// What has left `eth0`.
+fn packets_sent() -> u64 {
+    let counted = fs::read_to_string("/sys/class/net/eth0/statistics/tx_packets").unwrap();
+    counted.trim().parse().unwrap()
 }
 
 #[test]

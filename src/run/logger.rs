@@ -19,6 +19,9 @@ use super::levels::Levels;
 use super::reactor::{now, sleep_until, spawn};
 use super::repetition::Repetition;
 
+/// How many errors are kept for whoever asked for what went wrong; all are in the log.
+const MOST_ERRORS: usize = 8;
+
 /// Facility of syslog(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facility(u8);
@@ -106,6 +109,20 @@ pub fn set_console(level: LevelFilter) {
     }
 }
 
+/// Keeps what is logged as an error from now on, until [`heard`] asks for it.
+pub fn listen() {
+    if let Ok(mut sinks) = LOGGER.0.lock() {
+        sinks.errors = Some(Vec::new());
+    }
+}
+
+/// The first errors that were logged since [`listen`].
+pub fn heard() -> Vec<String> {
+    let mut sinks = LOGGER.0.lock().ok();
+    let errors = sinks.as_mut().and_then(|sinks| sinks.errors.take());
+    errors.unwrap_or_default()
+}
+
 static LOGGER: Logger = Logger(Mutex::new(Sinks {
     ident: String::new(),
     syslog: None,
@@ -114,6 +131,7 @@ static LOGGER: Logger = Logger(Mutex::new(Sinks {
     levels: Levels::all(LevelFilter::Info),
     repetition: Repetition::new(),
     summing: false,
+    errors: None,
     text: String::new(),
     line: String::new(),
 }));
@@ -171,6 +189,8 @@ struct Sinks {
     repetition: Repetition,
     /// [`sum_up`] runs.
     summing: bool,
+    /// Those that somebody listens to.
+    errors: Option<Vec<String>>,
     /// Buffers that are used again for every record.
     text: String,
     line: String,
@@ -181,6 +201,10 @@ impl Sinks {
         self.text.clear();
         // A Display that gives up leaves what it has written so far.
         let _ = self.text.write_fmt(*args);
+        let errors = self.errors.as_mut().filter(|_| level == Level::Error);
+        if let Some(errors) = errors.filter(|errors| errors.len() < MOST_ERRORS) {
+            errors.push(self.text.clone());
+        }
         if self.repetition.hear(level, &self.text, now()) {
             self.write(level);
         } else if !self.summing {

@@ -139,7 +139,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         let errand = errand::run("startup_script", hook, user, signals);
         stopped = reactor::block_on(errand).unwrap_or(false);
     }
-    let mut rights = Rights::new();
+    let mut rights = Rights::default();
     let exit = if stopped {
         Exit::Ok
     } else if options.single {
@@ -241,7 +241,7 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     let path = pidfile::path(Some(role), options, &loaded.model.global);
     let _pid_file = PidFile::take_over(&path).map_err(|other| already_running(other, &path))?;
     enter_namespace(options, &loaded.model.global)?;
-    let mut rights = Rights::new();
+    let mut rights = Rights::default();
     let mut read = |loaded: &Loaded, mark: &mut Mark| {
         rights.settle(&[Some(role)], &loaded.model);
         let roles = wanted(&loaded.model, options).roles;

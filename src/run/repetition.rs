@@ -14,7 +14,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 const MOST: usize = 256;
 
 /// Lines of the last minute.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Repetition(Vec<Line>);
 
 #[derive(Debug)]

@@ -153,13 +153,13 @@ fn fifos(global: &Global) -> impl Iterator<Item = &Fifo> {
 #[derive(Debug)]
 pub struct Rights(CapabilitySet);
 
-impl Rights {
-    /// As it was started.
-    #[must_use]
-    pub const fn new() -> Self {
+impl Default for Rights {
+    fn default() -> Self {
         Self(CapabilitySet::empty())
     }
+}
 
+impl Rights {
     /// Puts everything aside that a configuration does not need, and says what is missing of what it does. What an earlier one
     /// needed stays: what it has started is still to be ended.
     pub fn settle(&mut self, parts: &[Part], model: &Model) {

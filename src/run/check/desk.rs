@@ -11,6 +11,7 @@ use crate::run::clock::clock;
 use crate::run::configuration;
 use crate::run::control::answers::{self, paint};
 use crate::run::control::{Form, Part, Request, Verb};
+use crate::run::logger;
 use crate::run::options::Options;
 use crate::run::reactor::now;
 
@@ -44,8 +45,10 @@ pub(super) fn answer(
         Verb::Reload => match reload() {
             Some(mut model) => {
                 let changes = plan(director, &model);
+                logger::listen();
                 director.reload(&mut model);
-                answers::changes(request.form, "lvs", &changes)
+                let changes = answers::changes(request.form, "lvs", &changes);
+                answers::with_errors(changes, request.form, "lvs_errors", &logger::heard())
             }
             None => Part::error(request.form, "the configuration cannot be read"),
         },

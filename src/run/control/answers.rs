@@ -44,3 +44,27 @@ pub fn changes(form: Form, key: &str, changes: &[Change]) -> Part {
     };
     Part { exit, body }
 }
+
+/// What went wrong while a reload was carried out, behind what it changed; in JSON as the list `key`.
+#[must_use]
+pub fn with_errors(changes: Part, form: Form, key: &str, errors: &[String]) -> Part {
+    if errors.is_empty() {
+        return changes;
+    }
+    let Part { mut body, .. } = changes;
+    match form {
+        Form::Json => {
+            body.push(',');
+            body += &member(|json| json.array(key, errors));
+        }
+        Form::Text { width, .. } => {
+            for line in errors.iter().flat_map(|text| wrap(text, width.into())) {
+                body.extend([line, "\n"]);
+            }
+        }
+    }
+    Part {
+        exit: Part::ERROR,
+        body,
+    }
+}

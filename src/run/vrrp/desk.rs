@@ -10,10 +10,11 @@ use crate::run::clock::clock;
 use crate::run::configuration;
 use crate::run::control::answers::{self, paint};
 use crate::run::control::{Form, Part, Request, Verb};
+use crate::run::logger;
 use crate::run::options::Options;
 use crate::run::reactor::now;
 
-/// Answers a question. `reload` gives the configuration to go on with, or `None` after having said why not.
+/// Answers a question; a reload is not carried out before the router has no more to do. `reload` gives the configuration to go on with, or `None` after having said why not.
 pub(super) fn answer(
     router: &mut Router,
     request: &Request,
@@ -46,12 +47,18 @@ pub(super) fn answer(
         Verb::Reload => match reload() {
             Some(mut model) => {
                 let changes = plan(router, &model);
+                logger::listen();
                 router.reload(&mut model);
                 answers::changes(request.form, "vrrp", &changes)
             }
             None => Part::error(request.form, "the configuration cannot be read"),
         },
     }
+}
+
+/// The answer to a reload that has been carried out.
+pub(super) fn settled(changes: Part, request: &Request) -> Part {
+    answers::with_errors(changes, request.form, "vrrp_errors", &logger::heard())
 }
 
 /// Looks at everything; what is not found is answered with the names that there are.

@@ -15,7 +15,7 @@ use crate::error::Exit;
 use crate::io::advert;
 use crate::model::Model;
 use crate::run::clock::clock;
-use crate::run::control::Inbox;
+use crate::run::control::{Call, Inbox, Part, Verb};
 use crate::run::options::Options;
 use crate::run::reactor::{now, sleep_until};
 use crate::run::signal::{Orders, Signal};
@@ -42,7 +42,12 @@ pub async fn drive(
         }
     };
     let mut buffer = [0; advert::BUFFER];
+    let mut reloading: Option<(Call, Part)> = None;
     let exit = loop {
+        if let Some((call, changes)) = reloading.take_if(|_| !router.is_busy()) {
+            let part = desk::settled(changes, &call.request);
+            call.reply(part);
+        }
         let observed = match happening(&router, inbox, signals.next()).await {
             Ok(Happening::Due) => {
                 router.tick(&mut buffer);
@@ -60,7 +65,10 @@ pub async fn drive(
             Ok(Happening::Asked) => {
                 if let Some(call) = inbox.take() {
                     let part = desk::answer(&mut router, &call.request, options, &mut reload);
-                    call.reply(part);
+                    match call.request.verb {
+                        Verb::Reload => reloading = Some((call, part)),
+                        _ => call.reply(part),
+                    }
                 }
                 Ok(())
             }
