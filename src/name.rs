@@ -124,7 +124,7 @@ impl fmt::Display for Mac {
 
 /// Name of a network interface: 1 to 15 bytes (`IFNAMSIZ` of linux/if.h less its NUL).
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IfName(heapless::String<15>);
+pub struct IfName(heapless::String<15, u8>);
 
 impl IfName {
     /// `None` if empty, longer than 15 bytes, or with a `/`, white space or NUL, which the kernel refuses

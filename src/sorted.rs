@@ -173,6 +173,22 @@ impl<K: Ord, V> Extend<(K, V)> for Map<K, V> {
     }
 }
 
+impl<K: Ord, V> Map<K, V> {
+    /// Thousands in any order, each key once: they are sorted, where putting them in one by one would move each of them often.
+    #[must_use]
+    pub fn of_many(mut entries: Vec<(K, V)>) -> Self {
+        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        entries.dedup_by(|(one, _), (other, _)| one == other);
+        Self(entries)
+    }
+}
+
+impl<K: Ord, V, const N: usize> From<[(K, V); N]> for Map<K, V> {
+    fn from(entries: [(K, V); N]) -> Self {
+        entries.into_iter().collect()
+    }
+}
+
 impl<K: Ord, V> FromIterator<(K, V)> for Map<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut map = Self::new();

@@ -27,6 +27,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "check/evenness.rs"]
+mod evenness;
 #[path = "check/random.rs"]
 mod random;
 
@@ -204,7 +206,7 @@ impl Story {
         let ip: IpAddr = server.parse().expect("an address");
         self.beings.insert(ip, being);
         let engine = self.engine.as_ref().expect("started");
-        let target = |id: &ProbeId| engine.probe(*id).map(|probe| probe.checker().target.ip);
+        let target = |id: &ProbeId| engine.probe(*id).map(|probe| probe.checker().ip);
         let (answered, hanging) = self.hanging.iter().partition(|id| target(id) == Some(ip));
         self.hanging = hanging;
         for id in answered {
@@ -281,7 +283,7 @@ impl Story {
         let misc = kind(checker) == "MISC_CHECK";
         if self.attempts {
             let (at, kind) = (seconds(self.now), kind(checker));
-            let (ip, page) = (checker.target.ip, probe.page());
+            let (ip, page) = (checker.ip, probe.page());
             let page = if page > 0 {
                 format!(" page {page}")
             } else {
@@ -290,7 +292,7 @@ impl Story {
             writeln!(self.text, "< {at} attempt {kind} {ip}{page}").expect("memory");
         }
         let well = Being::Found(Outcome::Passed);
-        let being = self.beings.get(&checker.target.ip).unwrap_or(&well).clone();
+        let being = self.beings.get(&checker.ip).unwrap_or(&well).clone();
         match (being, misc) {
             (Being::Slow, _) => self.hanging.push(id),
             (Being::Found(Outcome::Passed), true) => {

@@ -28,6 +28,8 @@ pub struct Engine {
     pub(super) pools: Vec<Pool>,
     /// In the order of their [`ProbeId`].
     pub(super) probes: Vec<Probe>,
+    /// Which servers each probe is about, in its order.
+    pub(super) subscribers: Vec<(ProbeId, ServerId)>,
     pub(super) schedule: Schedule,
     pub(super) groups: Vec<Group>,
     /// Addresses of this host and on how many interfaces, as far as they were told.
@@ -52,7 +54,7 @@ impl Engine {
     pub fn running(&self) -> Lvs {
         let checkers = |server: &Server| {
             let probes = server.probes.iter().filter_map(|id| self.probe(*id));
-            probes.map(|probe| (**probe.checker()).clone()).collect()
+            probes.map(|probe| probe.checker().clone()).collect()
         };
         let real = |server: &Server| RealServer {
             checkers: checkers(server),
@@ -177,7 +179,7 @@ impl Engine {
     /// Gives every probe that rests without need its first due time.
     pub(super) fn plan(&mut self, now: Instant) {
         for probe in &mut self.probes {
-            let wanted = is_wanted(&self.pools, probe);
+            let wanted = is_wanted(&self.pools, &self.subscribers, probe);
             match (probe.phase(), wanted) {
                 (Phase::Resting, true) => {
                     let warmup = probe.checker().pace.warmup;
@@ -191,26 +193,30 @@ impl Engine {
         }
     }
 
-    /// Starts whatever is due.
+    /// Starts whatever is due, and what would be so close after it that it is not worth another wait.
     fn attempt(&mut self, now: Instant, out: &mut Vec<Action>) {
-        while let Some((at, id)) = self.schedule.earliest().filter(|(at, _)| *at <= now) {
-            self.schedule.pop();
+        while let Some((due, id)) = self.schedule.earliest() {
             let probe = probe_mut(&mut self.probes, id);
             // A due time that was moved is not the one that counts.
-            if let Some(probe) = probe.filter(|probe| probe.phase() == Phase::Waiting(at)) {
-                probe.set_phase(Phase::Running(now));
+            if let Some(probe) = probe.filter(|probe| probe.phase() == Phase::Waiting(due)) {
+                if due > now + probe.leeway() {
+                    return;
+                }
+                probe.set_phase(Phase::Running { due, started: now });
                 out.push(Action::Start(id));
             }
+            self.schedule.pop();
         }
     }
 
     /// An attempt is over: the next one comes after its pause.
     fn rest(&mut self, id: ProbeId, now: Instant) {
         let probe = probe_mut(&mut self.probes, id);
-        let Some(probe) = probe.filter(|probe| matches!(probe.phase(), Phase::Running(_))) else {
+        let Some(probe) = probe.filter(|probe| matches!(probe.phase(), Phase::Running { .. }))
+        else {
             return;
         };
-        if is_wanted(&self.pools, probe) {
+        if is_wanted(&self.pools, &self.subscribers, probe) {
             let at = probe.next(now);
             probe.set_phase(Phase::Waiting(at));
             self.schedule.push(at, id);
@@ -224,8 +230,8 @@ impl Engine {
         let probe = probe_mut(&mut self.probes, id);
         let Some(probe) = probe else { return };
         if probe.miss(cause, now) {
-            let first = probe.subscribers.first();
-            out.extend(first.map(|server| Action::Say(Note::Missed(*server, id))));
+            let server = self.subscribers.get(first(&self.subscribers, id));
+            out.extend(server.map(|(_, server)| Action::Say(Note::Missed(*server, id))));
         }
         self.rest(id, now);
     }
@@ -255,11 +261,11 @@ impl Engine {
         let Some(probe) = self.probe(id) else { return };
         let up = probe.is_up();
         let log_all = probe.checker().log_all_failures;
-        for index in 0..probe.subscribers.len() {
-            let subscriber = self
-                .probe(id)
-                .and_then(|p| p.subscribers.get(index).copied());
-            let Some(server) = subscriber else { return };
+        for at in first(&self.subscribers, id).. {
+            let subscriber = self.subscribers.get(at).filter(|(probe, _)| *probe == id);
+            let Some((_, server)) = subscriber.copied() else {
+                return;
+            };
             match change {
                 Change::Borne if !log_all => return,
                 Change::Borne => return out.push(Action::Say(Note::Borne(server, id))),
@@ -366,7 +372,7 @@ impl Engine {
         let running = self
             .probes
             .iter()
-            .filter(|p| matches!(p.phase(), Phase::Running(_)));
+            .filter(|p| matches!(p.phase(), Phase::Running { .. }));
         out.extend(running.map(|probe| Action::Cancel(probe.id())));
         // Where the table is emptied as a whole, keepalived does not go through the servers.
         let servers = self.flush_on_stop == FlushOnStop::No;
@@ -387,10 +393,16 @@ pub(super) fn probe_mut(probes: &mut [Probe], id: ProbeId) -> Option<&mut Probe>
     probes.get_mut(at)
 }
 
+/// Where the servers begin that a probe is about.
+fn first(subscribers: &[(ProbeId, ServerId)], id: ProbeId) -> usize {
+    subscribers.partition_point(|(probe, _)| *probe < id)
+}
+
 /// Whether anybody wants to know what a probe finds out now.
-fn is_wanted(pools: &[Pool], probe: &Probe) -> bool {
-    let pool = |id: &ServerId| pools.get(id.pool.0 as usize);
-    let mut pools = probe.subscribers.iter().filter_map(pool);
+fn is_wanted(pools: &[Pool], subscribers: &[(ProbeId, ServerId)], probe: &Probe) -> bool {
+    let all = subscribers.iter().skip(first(subscribers, probe.id()));
+    let own = all.take_while(|(id, _)| *id == probe.id());
+    let mut pools = own.filter_map(|(_, server)| pools.get(server.pool.0 as usize));
     probe.is_active() && pools.any(|pool| !pool.is_suspended())
 }
 

@@ -194,7 +194,7 @@ impl Line<'_> {
 
 /// The keyword of a check.
 #[must_use]
-pub const fn kind(checker: &Checker) -> &'static str {
+pub fn kind(checker: &Checker) -> &'static str {
     match &checker.check {
         Check::Tcp => "TCP_CHECK",
         Check::Http(http) if http.tls => "SSL_GET",

@@ -32,7 +32,7 @@ pub struct Pool {
 pub struct Server {
     /// Without its checks, which are the [`Probe`](super::Probe)s.
     pub(super) config: RealServer,
-    pub(super) probes: Vec<ProbeId>,
+    pub(super) probes: Box<[ProbeId]>,
     pub(super) up: bool,
     pub(super) weight: u32,
     pub(super) since: Instant,
@@ -63,7 +63,7 @@ impl Server {
         Self {
             weight: config.weight,
             config,
-            probes: Vec::new(),
+            probes: Box::default(),
             up: false,
             since: now,
             kept: false,

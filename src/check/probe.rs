@@ -3,10 +3,10 @@
 //! Checks that are equal in everything are one probe with several subscribers: the same server in ten pools is asked once.
 
 use core::time::Duration;
-use std::rc::Rc;
 
-use super::event::{Cause, ProbeId, ServerId};
+use super::event::{Cause, ProbeId};
 use super::pages::{self, Pages, Round};
+use super::schedule::spread;
 use crate::model::Weight;
 use crate::model::lvs::{Check, Checker};
 use crate::time::Instant;
@@ -15,8 +15,7 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub struct Probe {
     id: ProbeId,
-    checker: Rc<Checker>,
-    pub(super) subscribers: Vec<ServerId>,
+    checker: Checker,
     up: bool,
     /// Whether it has had a result.
     known: bool,
@@ -26,7 +25,7 @@ pub struct Probe {
     effect: Effect,
     /// When it last turned, or began.
     since: Instant,
-    failure: Option<Failure>,
+    failure: Option<Box<Failure>>,
     /// The last attempt could not be made.
     untried: bool,
     phase: Phase,
@@ -72,8 +71,13 @@ pub enum Phase {
     Resting,
     /// The next attempt is due then.
     Waiting(Instant),
-    /// One is being made since then.
-    Running(Instant),
+    /// One is being made.
+    Running {
+        /// When it was to begin.
+        due: Instant,
+        /// When it began, which is a little earlier or later.
+        started: Instant,
+    },
 }
 
 /// What a result has changed.
@@ -96,8 +100,7 @@ impl Probe {
             id,
             // What a file says is known at once.
             up: !checker.alpha || matches!(checker.check, Check::File(..)),
-            checker: Rc::new(checker),
-            subscribers: Vec::new(),
+            checker,
             known: false,
             borne: 0,
             pages: Pages::default(),
@@ -113,8 +116,12 @@ impl Probe {
     pub(super) fn inherit(&mut self, old: &Self, now: Instant) {
         self.phase = match old.phase {
             Phase::Resting => Phase::Resting,
-            Phase::Waiting(at) => Phase::Waiting(at.min(now + self.checker.pace.interval)),
-            Phase::Running(_) => Phase::Waiting(now),
+            Phase::Waiting(at) if at <= now + self.checker.pace.interval => Phase::Waiting(at),
+            // Many that are to be quicker at once do not all come at once.
+            Phase::Waiting(_) => {
+                Phase::Waiting(now + spread(self.id.0, self.checker.pace.interval))
+            }
+            Phase::Running { .. } => Phase::Waiting(now),
         };
         if !old.known {
             return;
@@ -143,7 +150,7 @@ impl Probe {
 
     /// What it does.
     #[must_use]
-    pub const fn checker(&self) -> &Rc<Checker> {
+    pub const fn checker(&self) -> &Checker {
         &self.checker
     }
 
@@ -167,8 +174,8 @@ impl Probe {
 
     /// The last failure, also one that was borne or has been overcome.
     #[must_use]
-    pub const fn failure(&self) -> Option<&Failure> {
-        self.failure.as_ref()
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_deref()
     }
 
     /// What it does to the weight of its servers.
@@ -206,7 +213,7 @@ impl Probe {
 
     /// An attempt could not be made. True if that is news.
     pub(super) fn miss(&mut self, cause: Cause, now: Instant) -> bool {
-        self.failure = Some(Failure { cause, at: now });
+        self.failure = Some(Box::new(Failure { cause, at: now }));
         !core::mem::replace(&mut self.untried, true)
     }
 
@@ -226,7 +233,7 @@ impl Probe {
             }
             Err(cause) => {
                 self.known = true;
-                self.failure = Some(Failure { cause, at: now });
+                self.failure = Some(Box::new(Failure { cause, at: now }));
                 if self.up && self.borne < self.checker.pace.retry {
                     self.borne += 1;
                     return Change::Borne;
@@ -252,23 +259,50 @@ impl Probe {
     }
 
     /// When the next attempt is due, now that one is over. The interval of a command counts from its start, that of a
-    /// connection from its end, as with keepalived.
+    /// connection from its end, as with keepalived, unless it was quick.
     pub(super) fn next(&self, now: Instant) -> Instant {
         // Without any pause there would be time for nothing else.
         const LEAST: Duration = Duration::from_millis(1);
-        let pace = &self.checker.pace;
-        let pause = if self.borne > 0 {
-            pace.retry_delay
-        } else {
-            pace.interval
-        };
+        let pause = self.pause();
         match (self.phase, &self.checker.check) {
-            (Phase::Running(started), Check::Misc { .. }) => (started + pause).max(now + LEAST),
+            (Phase::Running { due, .. }, Check::Misc { .. }) => (due + pause).max(now + LEAST),
             // A server that nothing bad is known of any more is not kept waiting.
             (_, Check::Http(http)) if http.fast_recovery && self.hopes() => now + LEAST,
-            (_, Check::Http(_)) if self.pages.failing() => now + pause.max(pace.retry_delay),
-            _ => now + pause.max(LEAST),
+            (_, Check::Http(_)) if self.pages.failing() => {
+                self.after(pause.max(self.checker.pace.retry_delay), now)
+            }
+            _ => self.after(pause.max(LEAST), now),
         }
+    }
+
+    /// Many checks stay as even as they began: a quick attempt counts from when it was due, as what it took is the doing of
+    /// this host. After a busy moment that made many wait for long, they are spread anew.
+    fn after(&self, pause: Duration, now: Instant) -> Instant {
+        let Phase::Running { due, started } = self.phase else {
+            return now + pause;
+        };
+        let soon = pause / 4;
+        if started.since(due) > soon {
+            now + pause / 2 + spread(self.id.0, pause)
+        } else if now.since(started) > soon {
+            now + pause
+        } else {
+            due + pause
+        }
+    }
+
+    /// The pause that is due after an attempt, or was before this one.
+    fn pause(&self) -> Duration {
+        match self.borne {
+            0 => self.checker.pace.interval,
+            _ => self.checker.pace.retry_delay,
+        }
+    }
+
+    /// How much too early the next attempt may begin, so that several begin together and are waited for once: no more than
+    /// anybody could tell from the clock's own ways.
+    pub(super) fn leeway(&self) -> Duration {
+        (self.pause() / 256).min(Duration::from_millis(4))
     }
 
     fn hopes(&self) -> bool {

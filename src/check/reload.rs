@@ -1,6 +1,7 @@
 //! From a configuration to pools and probes, the first time and again: what did not change does not notice.
 
 use core::net::IpAddr;
+use std::rc::Rc;
 
 use super::engine::{Engine, probe_mut};
 use super::event::{Action, Notice, PoolId, ProbeId, ServerId, Why};
@@ -8,7 +9,7 @@ use super::pool::Pool;
 use super::probe::{Phase, Probe};
 use super::schedule::Schedule;
 use crate::model::FileTracker;
-use crate::model::lvs::{Check, Checker, Lvs, RealServer, Service, Target, VirtualServer};
+use crate::model::lvs::{Check, Checker, Lvs, RealServer, Service, VirtualServer, Way};
 use crate::sorted::Map;
 use crate::time::Instant;
 
@@ -22,6 +23,7 @@ impl Engine {
         let mut engine = Self {
             pools: Vec::with_capacity(lvs.servers.len()),
             probes: Vec::new(),
+            subscribers: Vec::new(),
             schedule: Schedule::default(),
             groups: lvs.groups,
             here: Map::new(),
@@ -76,7 +78,7 @@ impl Engine {
         let gone = self.fill(lvs.servers, files, old_probes, now);
         let running = gone
             .iter()
-            .filter(|probe| matches!(probe.phase(), Phase::Running(_)));
+            .filter(|probe| matches!(probe.phase(), Phase::Running { .. }));
         out.extend(running.map(|probe| Action::Cancel(probe.id())));
         for at in 0..self.pools.len() {
             self.succeed(at, &old_pools);
@@ -144,7 +146,7 @@ impl Engine {
                     .into_iter()
                     .filter(|c| !matches!(c.check, Check::Bfd(_)));
                 let probes = probes.map(|checker| builder.probe(resolve(checker, files), server));
-                let probes: Vec<_> = probes.collect();
+                let probes: Box<[_]> = probes.collect();
                 if let Some(server) = pool.servers.get_mut(place) {
                     server.probes = probes;
                 }
@@ -154,6 +156,10 @@ impl Engine {
         self.next = builder.next;
         self.probes = builder.probes;
         self.probes.sort_unstable_by_key(Probe::id);
+        self.probes.shrink_to_fit();
+        self.subscribers = builder.subscribers;
+        self.subscribers.sort_unstable();
+        self.subscribers.shrink_to_fit();
         builder.old.into_iter().flatten().collect()
     }
 }
@@ -161,6 +167,7 @@ impl Engine {
 /// What makes probes.
 struct Builder {
     probes: Vec<Probe>,
+    subscribers: Vec<(ProbeId, ServerId)>,
     /// Where those are that are made.
     index: Index,
     /// Those that were there before and are not taken.
@@ -180,6 +187,7 @@ impl Builder {
         }
         Self {
             probes: Vec::new(),
+            subscribers: Vec::new(),
             index: Index::new(),
             old: old.into_iter().map(Some).collect(),
             old_index,
@@ -195,16 +203,16 @@ impl Builder {
             if let Some(made) = self
                 .probes
                 .get_mut(*at)
-                .filter(|made| **made.checker() == checker)
+                .filter(|made| *made.checker() == checker)
             {
-                made.subscribers.push(server);
+                self.subscribers.push((made.id(), server));
                 return made.id();
             }
         }
         near.push(self.probes.len());
-        let mut probe = self.reuse(&checker).unwrap_or_else(|| self.make(checker));
-        probe.subscribers.push(server);
+        let probe = self.reuse(&checker).unwrap_or_else(|| self.make(checker));
         let id = probe.id();
+        self.subscribers.push((id, server));
         self.probes.push(probe);
         id
     }
@@ -218,10 +226,8 @@ impl Builder {
                 continue;
             };
             match there {
-                Some(old) if **old.checker() == *checker => {
-                    let mut probe = there.take()?;
-                    probe.subscribers.clear();
-                    return Some(probe);
+                Some(old) if old.checker() == checker => {
+                    return there.take();
                 }
                 Some(old) if is_alike(old.checker(), checker) => alike = Some(*at),
                 _ => {}
@@ -241,24 +247,25 @@ impl Builder {
 }
 
 const fn place(checker: &Checker) -> (IpAddr, u16) {
-    (checker.target.ip, checker.target.port)
+    (checker.ip, checker.port)
 }
 
 /// Whether two checks ask the same of the same server, only at another pace.
 fn is_alike(old: &Checker, new: &Checker) -> bool {
-    old.check == new.check
-        && old.target
-            == Target {
-                timeout: old.target.timeout,
-                ..new.target.clone()
-            }
+    let way = Way {
+        timeout: old.way.timeout,
+        ..new.way.clone()
+    };
+    place(old) == place(new) && old.check == new.check && old.way == way
 }
 
 /// `FILE_CHECK` without a weight has that of its file.
 fn resolve(mut checker: Checker, files: &[FileTracker]) -> Checker {
-    if let Check::File(name, weight @ None) = &mut checker.check {
-        let file = files.iter().find(|file| file.name == *name);
-        *weight = file.map(|file| file.weight);
+    if matches!(checker.check, Check::File(_, None)) {
+        if let Check::File(name, weight) = &mut Rc::make_mut(&mut checker.settings).check {
+            let file = files.iter().find(|file| file.name == *name);
+            *weight = file.map(|file| file.weight);
+        }
     }
     checker
 }

@@ -3,13 +3,14 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
+use std::rc::Rc;
 
 use super::checks::{CheckerDraft, Kind, PaceDraft};
 use super::diag::{Diags, Span};
 use super::lvs::{RealDraft, VirtualDraft};
 use crate::model::lvs::{
-    Checker, Entry, Forwarding, Group, Pace, Persistence, Protocol, RealServer, Service, Sorry,
-    Target, VirtualServer,
+    Checker, Entry, Forwarding, Group, Pace, Persistence, Protocol, RealServer, Service, Settings,
+    Sorry, VirtualServer, Way,
 };
 use crate::name::Family;
 use crate::sorted::Set;
@@ -26,9 +27,10 @@ pub(super) fn servers(
 ) -> Vec<VirtualServer> {
     let mut seen = Set::new();
     let mut servers = Vec::new();
+    let mut common = Common::default();
     for draft in drafts {
         let at = draft.at;
-        let Some(server) = server(draft, groups, log_all, diags) else {
+        let Some(server) = server(draft, groups, log_all, &mut common, diags) else {
             continue;
         };
         let family = server.family;
@@ -50,6 +52,7 @@ fn server(
     mut draft: VirtualDraft,
     groups: &[Group],
     log_all: bool,
+    common: &mut Common,
     diags: &mut Diags,
 ) -> Option<VirtualServer> {
     let at = draft.at;
@@ -118,7 +121,7 @@ fn server(
             log_all,
         };
         let at = server.at;
-        let server = outer.real(server, diags);
+        let server = outer.real(server, common, diags);
         let is_same = |other: &RealServer| (other.ip, other.port) == (server.ip, server.port);
         if real.iter().any(is_same) {
             diags
@@ -146,7 +149,7 @@ fn server(
         service,
         protocol,
         family,
-        scheduler: scheduler.to_owned(),
+        scheduler,
         flags: draft.flags,
         forwarding,
         persistence,
@@ -300,6 +303,26 @@ fn quorum(draft: &VirtualDraft, real: &[RealServer], diags: &mut Diags) -> (u32,
     (quorum, hysteresis)
 }
 
+/// Settings of checks so far, each of them once.
+#[derive(Default)]
+struct Common(Vec<Rc<Settings>>);
+
+impl Common {
+    /// The same settings, perhaps those of a check nearby: who has thousands of servers checks them in few ways.
+    fn share(&mut self, settings: Settings) -> Rc<Settings> {
+        /// The kinds of checks that a server has at once.
+        const NEAR: usize = 4;
+        let Self(all) = self;
+        let mut near = all.iter().rev().take(NEAR);
+        if let Some(known) = near.find(|known| ***known == settings) {
+            return Rc::clone(known);
+        }
+        let settings = Rc::new(settings);
+        all.push(Rc::clone(&settings));
+        settings
+    }
+}
+
 /// What a service says for its servers.
 struct Outer<'a> {
     service: &'a Service,
@@ -312,7 +335,7 @@ struct Outer<'a> {
 }
 
 impl Outer<'_> {
-    fn real(&self, draft: RealDraft, diags: &mut Diags) -> RealServer {
+    fn real(&self, draft: RealDraft, common: &mut Common, diags: &mut Diags) -> RealServer {
         let forwarding = draft.forwarding.unwrap_or(self.forwarding);
         let of_service = match self.service {
             Service::Address(_, port) => *port,
@@ -337,7 +360,7 @@ impl Outer<'_> {
         let mut checkers: Vec<Checker> = draft
             .checkers
             .into_iter()
-            .filter_map(|c| self.checker(c, draft.ip, port, pace, host))
+            .filter_map(|c| self.checker(c, (draft.ip, port), pace, host, common))
             .collect();
         checkers.shrink_to_fit();
         RealServer {
@@ -359,10 +382,10 @@ impl Outer<'_> {
     fn checker(
         &self,
         draft: CheckerDraft,
-        ip: IpAddr,
-        port: u16,
+        (ip, port): (IpAddr, u16),
         outer: PaceDraft,
         host: Option<&str>,
+        common: &mut Common,
     ) -> Option<Checker> {
         let mut pace = draft.pace.or(outer);
         let kind = draft.kind;
@@ -378,10 +401,9 @@ impl Outer<'_> {
             _ => {}
         }
         let interval = pace.interval.unwrap_or(Duration::from_secs(60));
-        Some(Checker {
-            target: Target {
-                ip: draft.ip.unwrap_or(ip),
-                port: draft.port.unwrap_or(port),
+        let (ip, port) = (draft.ip.unwrap_or(ip), draft.port.unwrap_or(port));
+        let settings = Settings {
+            way: Way {
                 bind_ip: draft.bind_ip,
                 bind_port: draft.bind_port,
                 bind_interface: draft.bind_interface.clone(),
@@ -397,6 +419,11 @@ impl Outer<'_> {
             alpha: pace.alpha.unwrap_or(false),
             log_all_failures: draft.log_all_failures.unwrap_or(self.log_all),
             check: draft.check(host, interval)?,
+        };
+        Some(Checker {
+            ip,
+            port,
+            settings: common.share(settings),
         })
     }
 }

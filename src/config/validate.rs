@@ -1,5 +1,7 @@
 //! What needs the whole: names that are used and exist, identities that must differ, users and rights of scripts.
 
+use std::rc::Rc;
+
 use super::address::Placed;
 use super::diag::{Diags, Span};
 use super::keys::{Context, Feature};
@@ -518,19 +520,20 @@ fn settle_scripts(model: &mut Model, refused: &Refused) {
         *hook = command.map(|c| Command { user, ..c }).zip(timeout);
     }
     for server in &mut model.lvs.servers {
-        settle(&mut server.quorum_up);
-        settle(&mut server.quorum_down);
+        settle_boxed(&mut server.quorum_up);
+        settle_boxed(&mut server.quorum_down);
         for real in &mut server.real {
-            settle(&mut real.notify_up);
-            settle(&mut real.notify_down);
-            real.checkers
-                .retain_mut(|checker| match &mut checker.check {
-                    Check::Misc { command, .. } => {
-                        command.user = command.user.or(default);
-                        !refused.contains(&command.text)
-                    }
+            settle_boxed(&mut real.notify_up);
+            settle_boxed(&mut real.notify_down);
+            real.checkers.retain_mut(|checker| {
+                if !matches!(checker.check, Check::Misc { .. }) {
+                    return true;
+                }
+                match &mut Rc::make_mut(&mut checker.settings).check {
+                    Check::Misc { command, .. } => mine(command),
                     _ => true,
-                });
+                }
+            });
         }
     }
     // A tracker without its script could never be up, so it goes as a whole.

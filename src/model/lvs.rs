@@ -1,7 +1,9 @@
 //! Virtual servers, their pools and the checks of their members.
 
 use core::net::IpAddr;
+use core::ops::Deref;
 use core::time::Duration;
+use std::rc::Rc;
 
 use super::{Command, Weight};
 use crate::name::{Family, IfName};
@@ -215,7 +217,7 @@ pub struct VirtualServer {
     /// `ip_family`, or that of its address or first real server.
     pub family: Option<Family>,
     /// `lvs_sched`, as the kernel names it.
-    pub scheduler: String,
+    pub scheduler: &'static str,
     /// `IP_VS_SVC_F_SCHED1` and its kin of linux/ip_vs.h, and `IP_VS_SVC_F_ONEPACKET`.
     pub flags: u32,
     /// `lvs_method`: default of its real servers.
@@ -231,9 +233,9 @@ pub struct VirtualServer {
     /// `hysteresis` around the quorum.
     pub hysteresis: u32,
     /// `quorum_up`.
-    pub quorum_up: Option<Command>,
+    pub quorum_up: Option<Box<Command>>,
     /// `quorum_down`.
-    pub quorum_down: Option<Command>,
+    pub quorum_down: Option<Box<Command>>,
     /// `alpha`: all are down until proven.
     pub alpha: bool,
     /// `omega`: down scripts run at stop.
@@ -277,9 +279,9 @@ pub struct RealServer {
     /// `lthreshold`: fewest connections for it to be used again.
     pub lower: u32,
     /// `notify_up`.
-    pub notify_up: Option<Command>,
+    pub notify_up: Option<Box<Command>>,
     /// `notify_down`.
-    pub notify_down: Option<Command>,
+    pub notify_down: Option<Box<Command>>,
     /// `smtp_alert`.
     pub mail: Option<bool>,
     /// `virtualhost`.
@@ -291,8 +293,26 @@ pub struct RealServer {
 /// A check of a real server; what server and service say is filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checker {
-    /// Where it connects to, and how.
-    pub target: Target,
+    /// `connect_ip`.
+    pub ip: IpAddr,
+    /// `connect_port`.
+    pub port: u16,
+    /// All else, once for the many that differ in nothing else.
+    pub settings: Rc<Settings>,
+}
+
+impl Deref for Checker {
+    type Target = Settings;
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// What checks of several servers may have in common.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// How it connects.
+    pub way: Way,
     /// When it runs.
     pub pace: Pace,
     /// `alpha`: down until proven.
@@ -303,13 +323,9 @@ pub struct Checker {
     pub check: Check,
 }
 
-/// Connection of a check.
+/// How a check connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// `connect_ip`.
-    pub ip: IpAddr,
-    /// `connect_port`.
-    pub port: u16,
+pub struct Way {
     /// `bindto`.
     pub bind_ip: Option<IpAddr>,
     /// `bind_port`.

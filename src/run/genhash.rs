@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 
 use crate::check::conversation::{Outcome, Reason};
 use crate::error::Exit;
-use crate::model::lvs::{Check, Checker, Http, HttpProtocol, Pace, Target, Url};
+use crate::model::lvs::{Check, Checker, Http, HttpProtocol, Pace, Settings, Url, Way};
 
 use super::check::prober::attempt_aloud;
 use super::reactor::{block_on, now};
@@ -83,10 +83,8 @@ fn checker(order: &Order) -> Checker {
         status: vec![(0, 999)],
         ..Url::default()
     };
-    Checker {
-        target: Target {
-            ip: order.server,
-            port: order.port,
+    let settings = Settings {
+        way: Way {
             bind_ip: None,
             bind_port: None,
             bind_interface: None,
@@ -110,6 +108,11 @@ fn checker(order: &Order) -> Checker {
             virtual_host: order.host.clone(),
             urls: vec![url],
         }),
+    };
+    Checker {
+        ip: order.server,
+        port: order.port,
+        settings: settings.into(),
     }
 }
 

@@ -15,6 +15,7 @@ use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -127,6 +128,8 @@ struct Reactor {
     woken_at: Cell<Instant>,
     timers: RefCell<Timers>,
     sources: RefCell<Vec<Option<Registration>>>,
+    /// Places among them that are free.
+    free: RefCell<Vec<usize>>,
     /// So many were registered.
     registered: Cell<u32>,
     lateness: RefCell<Option<Lateness>>,
@@ -139,10 +142,11 @@ impl Reactor {
             kernel: OnceCell::new(),
             woken_at: Cell::new(Instant(0)),
             timers: RefCell::new(Timers {
-                queue: Vec::new(),
+                queue: VecDeque::new(),
                 last: 0,
             }),
             sources: RefCell::new(Vec::new()),
+            free: RefCell::new(Vec::new()),
             registered: Cell::new(0),
             lateness: RefCell::new(None),
         }
@@ -397,7 +401,7 @@ impl<T: AsFd> Source<T> {
     fn register(inner: T, brief: bool) -> Self {
         let slot = REACTOR.with(|reactor| {
             let mut sources = reactor.sources.borrow_mut();
-            let free = sources.iter().position(Option::is_none);
+            let free = reactor.free.borrow_mut().pop();
             let slot = free.unwrap_or(sources.len());
             let number = reactor.registered.get().wrapping_add(1);
             reactor.registered.set(number);
@@ -503,6 +507,7 @@ impl<T: AsFd> Drop for Source<T> {
             let mut sources = reactor.sources.borrow_mut();
             let gone = sources.get_mut(self.slot).and_then(Option::take);
             drop(sources);
+            reactor.free.borrow_mut().push(self.slot);
             let gone = gone.filter(|gone| !gone.brief);
             if let (Some(mut gone), Some(kernel)) = (gone, reactor.kernel.get()) {
                 let _ = gone.arm(kernel, 0);
@@ -511,10 +516,10 @@ impl<T: AsFd> Drop for Source<T> {
     }
 }
 
-/// Deadlines, the earliest last, so that taking it moves nothing. There are few of them: one per engine, per running
-/// script, per probe.
+/// Deadlines, the earliest first. That is taken from one end, and nearly all come and go near the other: each attempt of a check
+/// brings one that is later than those of the attempts before it, and mostly takes it away at once.
 struct Timers {
-    queue: Vec<Deadline>,
+    queue: VecDeque<Deadline>,
     last: u32,
 }
 
@@ -527,12 +532,12 @@ struct Deadline {
 
 impl Timers {
     fn earliest(&self) -> Option<Instant> {
-        self.queue.last().map(|deadline| deadline.at)
+        self.queue.front().map(|deadline| deadline.at)
     }
 
     fn find(&self, at: Instant, number: u32) -> Result<usize, usize> {
         self.queue
-            .binary_search_by(|other| (at, number).cmp(&(other.at, other.number)))
+            .binary_search_by_key(&(at, number), |other| (other.at, other.number))
     }
 
     fn insert(&mut self, at: Instant, waker: Waker) -> u32 {
@@ -544,8 +549,8 @@ impl Timers {
     }
 
     fn take_due(&mut self, now: Instant) -> Option<Waker> {
-        let due = self.queue.pop_if(|deadline| deadline.at <= now)?;
-        Some(due.waker)
+        self.earliest().filter(|at| *at <= now)?;
+        self.queue.pop_front().map(|due| due.waker)
     }
 }
 

@@ -61,8 +61,7 @@ const RIGHTS: [Right; 12] = [
         who: &[CHECKERS],
         // Kernels before 5.7 bind nobody else to an interface.
         needed: |model| {
-            checkers(model)
-                .any(|one| one.check == Check::Ping || one.target.bind_interface.is_some())
+            checkers(model).any(|one| one.check == Check::Ping || one.way.bind_interface.is_some())
         },
         without: Some(
             "PING_CHECK works for the groups of net.ipv4.ping_group_range only, bind_if with Linux 5.7",
@@ -73,7 +72,7 @@ const RIGHTS: [Right; 12] = [
         name: "CAP_NET_BIND_SERVICE",
         who: &[CHECKERS],
         needed: |model| {
-            checkers(model).any(|one| one.target.bind_port.is_some_and(|port| port < 1024))
+            checkers(model).any(|one| one.way.bind_port.is_some_and(|port| port < 1024))
         },
         without: Some("no check can come from a bind_port below 1024"),
     },

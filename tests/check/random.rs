@@ -293,7 +293,7 @@ impl World {
         for probe in self.engine.probes() {
             let running = self.running.contains(&probe.id());
             match probe.phase() {
-                Phase::Running(_) => assert!(running, "an attempt is lost\n{story}"),
+                Phase::Running { .. } => assert!(running, "an attempt is lost\n{story}"),
                 Phase::Waiting(at) => {
                     assert!(
                         !running && self.engine.deadline() <= Some(at),

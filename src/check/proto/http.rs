@@ -5,12 +5,12 @@
 //! `Content-Length` says that the page is whole, nor for the body of a page with the wrong status.
 
 use core::fmt::{self, Write};
-use core::net::IpAddr;
+use core::net::SocketAddr;
 
 use md5::{Digest, Md5};
 
 use crate::check::conversation::{Outcome, Reason, Speaker, Step, Transport};
-use crate::model::lvs::{self, HttpProtocol, Target, Url};
+use crate::model::lvs::{self, HttpProtocol, Url};
 use crate::pattern::Search;
 
 /// Most bytes of the status line and the headers.
@@ -23,7 +23,7 @@ const GOOD: &[(u16, u16)] = &[(200, 299)];
 pub(in crate::check) struct Http<'a> {
     check: &'a lvs::Http,
     url: &'a Url,
-    target: &'a Target,
+    server: SocketAddr,
     part: Part,
     digest: Option<Md5>,
     search: Option<Box<Search>>,
@@ -40,12 +40,12 @@ enum Part {
 
 impl<'a> Http<'a> {
     /// `None` for a page that there is not.
-    pub(super) fn new(check: &'a lvs::Http, page: usize, target: &'a Target) -> Option<Self> {
+    pub(super) fn new(check: &'a lvs::Http, page: usize, server: SocketAddr) -> Option<Self> {
         let url = check.urls.get(page)?;
         Some(Self {
             check,
             url,
-            target,
+            server,
             part: Part::Head(Vec::new()),
             digest: url.digest.map(|_| Md5::new()),
             search: None,
@@ -194,11 +194,9 @@ impl fmt::Display for Request<'_> {
             f,
             "GET {path} HTTP/{version}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: "
         )?;
-        let port = http.target.port;
-        match (http.host(), http.target.ip) {
-            (Some(host), _) => write!(f, "{host}\r\n\r\n"),
-            (None, IpAddr::V4(ip)) => write!(f, "{ip}:{port}\r\n\r\n"),
-            (None, IpAddr::V6(ip)) => write!(f, "[{ip}]:{port}\r\n\r\n"),
+        match http.host() {
+            Some(host) => write!(f, "{host}\r\n\r\n"),
+            None => write!(f, "{}\r\n\r\n", http.server),
         }
     }
 }

@@ -56,13 +56,12 @@ impl<'a> Engine<'a> {
         page: usize,
         nonce: u32,
     ) -> Option<(Transport<'a>, Self)> {
-        let target = &checker.target;
         match &checker.check {
             #[cfg(feature = "check-tcp")]
             Check::Tcp => Some((Transport::Stream, Self::Tcp(tcp::Tcp))),
             #[cfg(feature = "check-http")]
             Check::Http(check) => {
-                let http = http::Http::new(check, page, target)?;
+                let http = http::Http::new(check, page, (checker.ip, checker.port).into())?;
                 Some((http.transport(), Self::Http(http)))
             }
             #[cfg(feature = "check-smtp")]
@@ -79,7 +78,7 @@ impl<'a> Engine<'a> {
             Check::Udp(check) => Some((Transport::Datagram, Self::Udp(udp::Udp::new(check)))),
             #[cfg(feature = "check-ping")]
             Check::Ping => {
-                let ping = ping::Ping::new(target.ip, nonce);
+                let ping = ping::Ping::new(checker.ip, nonce);
                 Some((Transport::Echo, Self::Ping(ping)))
             }
             Check::Misc { .. } => None,

@@ -146,8 +146,8 @@ fn server(s: &VirtualServer, lvs: &Lvs, out: &mut Out) {
         if s.hysteresis > 0 {
             out.line(format_args!("hysteresis {}", s.hysteresis));
         }
-        out.command("quorum_up", s.quorum_up.as_ref());
-        out.command("quorum_down", s.quorum_down.as_ref());
+        out.command("quorum_up", s.quorum_up.as_deref());
+        out.command("quorum_down", s.quorum_down.as_deref());
         out.switch("smtp_alert", s.mail);
         out.word("virtualhost", s.virtual_host.as_ref());
         s.real.iter().for_each(|r| real(r, s, lvs, out));
@@ -193,8 +193,8 @@ fn real(r: &RealServer, s: &VirtualServer, lvs: &Lvs, out: &mut Out) {
     if r.lower > 0 {
         out.line(format_args!("lthreshold {}", r.lower));
     }
-    out.command("notify_up", r.notify_up.as_ref());
-    out.command("notify_down", r.notify_down.as_ref());
+    out.command("notify_up", r.notify_up.as_deref());
+    out.command("notify_down", r.notify_down.as_deref());
     out.switch("smtp_alert", r.mail);
     out.word("virtualhost", r.virtual_host.as_ref());
     r.checkers.iter().for_each(|c| checker(c, r, s, lvs, out));
@@ -265,24 +265,21 @@ fn checker(c: &Checker, r: &RealServer, s: &VirtualServer, lvs: &Lvs, out: &mut 
 }
 
 fn connection(c: &Checker, r: &RealServer, out: &mut Out) {
-    if c.target.ip != r.ip {
-        out.line(format_args!("connect_ip {}", c.target.ip));
+    if c.ip != r.ip {
+        out.line(format_args!("connect_ip {}", c.ip));
     }
-    if c.target.port != r.port {
-        out.line(format_args!("connect_port {}", c.target.port));
+    if c.port != r.port {
+        out.line(format_args!("connect_port {}", c.port));
     }
-    out.value("bindto", c.target.bind_ip);
-    out.value("bind_port", c.target.bind_port);
+    out.value("bindto", c.way.bind_ip);
+    out.value("bind_port", c.way.bind_port);
     out.value(
         "bind_if",
-        c.target.bind_interface.as_ref().map(|n| Quoted(n.as_str())),
+        c.way.bind_interface.as_ref().map(|n| Quoted(n.as_str())),
     );
-    out.value("fwmark", c.target.mark);
-    if c.target.timeout != Duration::from_secs(5) {
-        out.line(format_args!(
-            "connect_timeout {}",
-            Seconds(c.target.timeout)
-        ));
+    out.value("fwmark", c.way.mark);
+    if c.way.timeout != Duration::from_secs(5) {
+        out.line(format_args!("connect_timeout {}", Seconds(c.way.timeout)));
     }
 }
 

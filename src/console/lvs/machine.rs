@@ -29,7 +29,7 @@ fn virtual_server(json: &mut Json<'_>, view: &View<'_>, place: usize, pool: &Poo
     if let Some(protocol) = config.protocol {
         json.text("protocol", &format!("{protocol:?}").to_lowercase())?;
     }
-    json.text("scheduler", &config.scheduler)?;
+    json.text("scheduler", config.scheduler)?;
     json.number("quorum", config.quorum)?;
     json.boolean("has_quorum", pool.has_quorum())?;
     json.number("weight", pool.weight())?;

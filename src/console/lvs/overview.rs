@@ -38,7 +38,7 @@ pub fn whole(view: &View<'_>, wanted: &str, paint: Paint) -> Option<String> {
         let config = pool.config();
         let mut table = Table::default();
         let mut row = |key: &str, value: String| table.row([key.into(), value.into()]);
-        row("scheduler", config.scheduler.clone());
+        row("scheduler", config.scheduler.to_owned());
         row(
             "quorum",
             format!("{} of weight {} is up", config.quorum, pool.weight()),

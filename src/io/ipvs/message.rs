@@ -55,9 +55,7 @@ mod svc {
     pub(super) const FLAGS: u16 = 7;
     pub(super) const TIMEOUT: u16 = 8;
     pub(super) const NETMASK: u16 = 9;
-    pub(super) const STATS: u16 = 10;
     pub(super) const PE_NAME: u16 = 11;
-    pub(super) const STATS64: u16 = 12;
 }
 
 /// `IPVS_DEST_ATTR_*`.
@@ -269,7 +267,7 @@ pub(super) fn row(payload: &[u8], kind: u16) -> Option<&[u8]> {
 }
 
 /// A virtual server as the kernel lists it; `None` if malformed, or of a kind that we know nothing of.
-pub(super) fn read_service(payload: &[u8]) -> Option<(Key, Service, Counters)> {
+pub(super) fn read_service(payload: &[u8]) -> Option<(Key, Service)> {
     let row = row(payload, top::SERVICE)?;
     let value = |kind| attributes(row).find_map(|(k, value)| (k == kind).then_some(value));
     let family = family(u16_at(value(svc::AF)?, 0)?)?;
@@ -292,12 +290,7 @@ pub(super) fn read_service(payload: &[u8]) -> Option<(Key, Service, Counters)> {
         },
         engine: value(svc::PE_NAME).and_then(name),
     };
-    let counters = value(svc::STATS64).or_else(|| value(svc::STATS));
-    Some((
-        key,
-        settings,
-        counters.map(read_counters).unwrap_or_default(),
-    ))
+    Some((key, settings))
 }
 
 /// A real server as the kernel lists it among those of a virtual one; `None` if malformed.
@@ -400,8 +393,7 @@ mod tests {
         ];
         for (key, settings) in all {
             let said = step(&Step::AddService(key, &settings)).into_bytes();
-            let read = read_service(&said).map(|(key, settings, _)| (key, settings));
-            assert_eq!(read, Some((key, settings)));
+            assert_eq!(read_service(&said), Some((key, settings)));
         }
     }
 

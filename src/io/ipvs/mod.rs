@@ -8,8 +8,6 @@ mod plan;
 mod table;
 mod usage;
 
-use std::collections::BTreeMap;
-
 use neli::consts::nl::NlmF;
 
 pub use daemon::{SyncRole, SyncSettings};
@@ -25,6 +23,7 @@ use super::error::{Failed, NetError};
 use super::module;
 use super::netlink::message::u32_at;
 use super::netlink::{Batch, Netlink};
+use crate::sorted::Map;
 
 /// Steps that are put into words together: what of a long plan is in memory at a time.
 const PORTION: usize = 128;
@@ -76,31 +75,24 @@ impl Ipvs {
     /// If the kernel does not give the list.
     pub fn read(&mut self) -> Result<Table, NetError> {
         let services = self.services()?;
-        let mut table = Table::new();
-        for (key, service, _) in services {
+        let mut rows = Vec::with_capacity(services.len());
+        for (key, service) in services {
+            let destinations = self.real_servers(key)?;
             let row = Row {
                 service,
-                destinations: self.real_servers(key)?,
+                destinations,
             };
-            table.insert(key, row);
+            rows.push((key, row));
         }
-        Ok(table)
-    }
-
-    /// What went through each virtual server.
-    ///
-    /// # Errors
-    /// If the kernel does not give the list.
-    pub fn counters(&mut self) -> Result<BTreeMap<Key, Counters>, NetError> {
-        let services = self.services()?.into_iter();
-        Ok(services.map(|(key, _, counters)| (key, counters)).collect())
+        // The kernel lists them in the order of its hashes.
+        Ok(Map::of_many(rows))
     }
 
     /// The real servers of a virtual one; none if there is no such virtual server.
     ///
     /// # Errors
     /// If the kernel does not give the list.
-    pub fn real_servers(&mut self, key: Key) -> Result<BTreeMap<Endpoint, Destination>, NetError> {
+    pub fn real_servers(&mut self, key: Key) -> Result<Map<Endpoint, Destination>, NetError> {
         let destinations = self.destinations(key)?.into_iter();
         Ok(destinations
             .map(|(endpoint, destination, _)| (endpoint, destination))
@@ -111,14 +103,14 @@ impl Ipvs {
     ///
     /// # Errors
     /// If the kernel does not give the list.
-    pub fn usage(&mut self, key: Key) -> Result<BTreeMap<Endpoint, Usage>, NetError> {
+    pub fn usage(&mut self, key: Key) -> Result<Map<Endpoint, Usage>, NetError> {
         let destinations = self.destinations(key)?.into_iter();
         Ok(destinations
             .map(|(endpoint, _, usage)| (endpoint, usage))
             .collect())
     }
 
-    fn services(&mut self) -> Result<Vec<(Key, Service, Counters)>, NetError> {
+    fn services(&mut self) -> Result<Vec<(Key, Service)>, NetError> {
         let body = message::request(Command::GetService).done();
         self.netlink
             .dump("list the virtual servers", self.family, body, |message| {
@@ -241,7 +233,7 @@ impl Ipvs {
     ///
     /// # Errors
     /// If the kernel does not give the list.
-    pub fn daemons(&mut self) -> Result<BTreeMap<SyncRole, SyncSettings>, NetError> {
+    pub fn daemons(&mut self) -> Result<Map<SyncRole, SyncSettings>, NetError> {
         let body = message::request(Command::GetDaemon).done();
         let found = self
             .netlink

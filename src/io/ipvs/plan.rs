@@ -1,9 +1,9 @@
 //! From what there is to what there should be: one plan for start, reload, verdicts, and what somebody changed behind us.
 
 use core::fmt;
-use std::collections::BTreeMap;
 
 use super::table::{Destination, Endpoint, Key, Row, Service, Table};
+use crate::sorted::Map;
 
 /// A change of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +27,10 @@ impl Step<'_> {
     pub fn carry_out(&self, table: &mut Table) {
         match *self {
             Self::AddService(key, service) => {
-                let row = Row {
+                table.get_or_insert_with(key, || Row {
                     service: service.clone(),
-                    destinations: BTreeMap::new(),
-                };
-                table.entry(key).or_insert(row);
+                    destinations: Map::new(),
+                });
             }
             Self::EditService(key, service) => {
                 if let Some(row) = table.get_mut(&key) {
@@ -165,7 +164,7 @@ mod tests {
     fn additions_come_first_and_removals_last_so_that_a_pool_is_never_empty_half_way() {
         let observed = table(&[(80, &[(1, 1), (2, 1)]), (81, &[(1, 1)])]);
         let desired = table(&[(80, &[(2, 5), (3, 1)]), (82, &[(1, 1)])]);
-        let service = &desired[&key(82)].service;
+        let service = &desired.get(&key(82)).unwrap().service;
         assert_eq!(
             plan(&desired, &observed, |_| true),
             [
@@ -189,7 +188,10 @@ mod tests {
         let steps = plan(&desired, &observed, |_| true);
         assert_eq!(
             steps,
-            [Step::EditService(key(80), &desired[&key(80)].service)]
+            [Step::EditService(
+                key(80),
+                &desired.get(&key(80)).unwrap().service
+            )]
         );
     }
 

@@ -2,15 +2,15 @@
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
-use std::collections::BTreeMap;
 
 use crate::name::Family;
+use crate::sorted::Map;
 
 /// Virtual servers and their real ones.
-pub type Table = BTreeMap<Key, Row>;
+pub type Table = Map<Key, Row>;
 
 /// A word of the kernel's, such as the name of a scheduler (`IP_VS_SCHEDNAME_MAXLEN` less its NUL).
-pub type Name = heapless::String<15>;
+pub type Name = heapless::String<15, u8>;
 
 /// Flags of a virtual server, `IP_VS_SVC_F_*` of linux/ip_vs.h.
 pub mod flag {
@@ -226,5 +226,5 @@ pub struct Row {
     /// Its settings.
     pub service: Service,
     /// Its real servers.
-    pub destinations: BTreeMap<Endpoint, Destination>,
+    pub destinations: Map<Endpoint, Destination>,
 }

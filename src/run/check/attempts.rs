@@ -1,7 +1,5 @@
 //! The attempts that are being made, each in a task of its own.
 
-use std::rc::Rc;
-
 use smol::Task;
 
 use super::{News, command, prober};
@@ -10,10 +8,11 @@ use crate::model::User;
 use crate::model::lvs::Check;
 use crate::run::mailbox::Mailbox;
 use crate::run::reactor::spawn;
+use crate::sorted::Map;
 
 /// Attempts; what becomes of them is posted.
 pub struct Attempts {
-    running: Vec<(ProbeId, Task<()>)>,
+    running: Map<ProbeId, Task<()>>,
     news: Mailbox<News>,
 }
 
@@ -21,14 +20,14 @@ impl Attempts {
     /// None is made yet.
     #[must_use]
     pub const fn new(news: Mailbox<News>) -> Self {
-        let running = Vec::new();
+        let running = Map::new();
         Self { running, news }
     }
 
     /// Makes one; `default` runs commands that name no user.
     pub fn start(&mut self, probe: &Probe, default: Option<User>) {
         let id = probe.id();
-        let checker = Rc::clone(probe.checker());
+        let checker = probe.checker().clone();
         let page = probe.page();
         let news = self.news.clone();
         let task = spawn(async move {
@@ -42,7 +41,7 @@ impl Attempts {
                 _ => News::Outcome(id, prober::attempt(&checker, page).await),
             });
         });
-        self.running.push((id, task));
+        self.running.insert(id, task);
     }
 
     /// Gives one up, also one that is over but not yet looked at.
@@ -53,9 +52,7 @@ impl Attempts {
 
     /// One is over.
     pub fn over(&mut self, id: ProbeId) {
-        if let Some(at) = self.running.iter().position(|(running, _)| *running == id) {
-            drop(self.running.swap_remove(at));
-        }
+        self.running.remove(&id);
     }
 
     /// Gives all of them up.

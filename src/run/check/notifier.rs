@@ -115,7 +115,7 @@ impl Notifier {
             ("notify_down", &config.notify_down, "DOWN")
         };
         let (name, of) = (pool.server_name(server), pool.name());
-        self.run(Queue::Server(id), &name, label, command.as_ref());
+        self.run(Queue::Server(id), &name, label, command.as_deref());
         self.write(|| format!("RS {name} {of} {state}\n"));
     }
 
@@ -127,7 +127,7 @@ impl Notifier {
             ("quorum_down", &config.quorum_down, "DOWN")
         };
         let name = pool.name();
-        self.run(Queue::Pool(pool.id()), &name, label, command.as_ref());
+        self.run(Queue::Pool(pool.id()), &name, label, command.as_deref());
         self.write(|| format!("VS {name} {state}\n"));
         if !config.mail.or(self.alert).unwrap_or(false) || !self.mailer.is_on() {
             return;

@@ -1,7 +1,7 @@
 //! One attempt of a check, carried out: a socket, the time it may take, and the conversation over it.
 //!
 //! An HTTP check costs eight system calls: socket, connect, one registration, a wait for the connection and one for the
-//! answer (shared by all that wait), send, receive, close. All attempts read into one buffer, since none of them keeps what
+//! answer (both shared by all that wait), send, receive, close. All attempts read into one buffer, since none of them keeps what
 //! it heard.
 
 use core::cell::RefCell;
@@ -16,7 +16,7 @@ use smol::future;
 use super::talk::Talk;
 use crate::check::conversation::{Conversation, Outcome, Reason, Step, Transport};
 use crate::io::probe::{Arrival, Kind, Obstacle, Socket, Way};
-use crate::model::lvs::{Checker, Target};
+use crate::model::lvs::Checker;
 use crate::run::reactor::{Source, now, sleep_until};
 use crate::time::Instant;
 
@@ -49,23 +49,24 @@ pub async fn attempt_aloud(
         return Outcome::Passed;
     };
     let conversation = conversation.overheard(ear);
-    let target = &checker.target;
-    let patience = checker.pace.interval.max(target.timeout.saturating_mul(4));
+    let timeout = checker.way.timeout;
+    let patience = checker.pace.interval.max(timeout.saturating_mul(4));
     let transport = conversation.transport();
-    let talk = match Talk::new(conversation, target) {
+    let talk = match Talk::new(conversation, checker.ip) {
         Ok(talk) => talk,
         Err(reason) => return Outcome::Untried(reason),
     };
-    match open(transport, target) {
+    match open(transport, checker) {
         Ok(socket) => {
+            let begin = now();
             let exchange = Exchange {
                 stream: socket.is_stream(),
                 socket: Source::brief(socket),
                 talk,
-                timeout: target.timeout,
-                end: now() + patience,
+                timeout,
+                end: begin + patience,
             };
-            exchange.run().await.unwrap_or_else(Outcome::Failed)
+            exchange.run(begin).await.unwrap_or_else(Outcome::Failed)
         }
         Err(Obstacle::Peer(error)) => Outcome::Failed(reason(error)),
         Err(Obstacle::Own(what, error)) => {
@@ -74,18 +75,18 @@ pub async fn attempt_aloud(
     }
 }
 
-fn open(transport: Transport<'_>, target: &Target) -> Result<Socket, Obstacle> {
+fn open(transport: Transport<'_>, checker: &Checker) -> Result<Socket, Obstacle> {
     let kind = match transport {
         Transport::Stream | Transport::Tls { .. } => Kind::Stream,
         Transport::Datagram => Kind::Datagram,
         Transport::Echo => Kind::Echo,
     };
     let way = Way {
-        to: SocketAddr::new(target.ip, target.port),
-        from: target.bind_ip,
-        from_port: target.bind_port,
-        interface: target.bind_interface.as_ref(),
-        mark: target.mark,
+        to: SocketAddr::new(checker.ip, checker.port),
+        from: checker.way.bind_ip,
+        from_port: checker.way.bind_port,
+        interface: checker.way.bind_interface.as_ref(),
+        mark: checker.way.mark,
     };
     Socket::open(kind, &way)
 }
@@ -100,10 +101,10 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    async fn run(mut self) -> Result<Outcome, Reason> {
+    async fn run(mut self, begin: Instant) -> Result<Outcome, Reason> {
         let mut out = Vec::new();
         let stream = self.stream;
-        let mut until = self.patience();
+        let mut until = self.patience(begin);
         if stream {
             within(until, self.socket.writable(), Reason::Unconnected).await?;
         }
@@ -142,9 +143,9 @@ impl Exchange<'_> {
             }
             pieces += 1;
             (step, drained) = self.receive(&mut out)?;
-            if stream {
+            if stream && step == Step::Listen {
                 // Each piece of a stream is a sign of life; of datagrams only the right one is.
-                until = self.patience();
+                until = self.patience(now());
             }
         }
     }
@@ -157,8 +158,8 @@ impl Exchange<'_> {
         }
     }
 
-    fn patience(&self) -> Instant {
-        self.end.min(now() + self.timeout)
+    fn patience(&self, from: Instant) -> Instant {
+        self.end.min(from + self.timeout)
     }
 
     async fn send(&self, until: Instant, out: &mut Vec<u8>) -> Result<(), Reason> {

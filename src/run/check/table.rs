@@ -16,6 +16,7 @@ use crate::io::ipvs::{
 };
 use crate::model::lvs::{self, Entry, Group};
 use crate::name::Family;
+use crate::sorted::Map;
 use crate::time::Instant;
 
 /// Between two looks at the whole table, or at whether the kernel has IPVS by now.
@@ -234,10 +235,10 @@ impl VirtualTable {
 
 /// What the table is to have for some pools.
 fn desired<'a>(engine: &Engine, pools: impl IntoIterator<Item = &'a Pool>) -> Table {
-    let mut table = Table::new();
+    let mut rows = Vec::new();
     for pool in pools {
         let members: Vec<Member> = pool.members().collect();
-        for key in keys(pool, engine.groups()) {
+        for key in keys(pool, engine.groups()).filter(|key| is_first(engine, pool, *key)) {
             let of = |member: &&Member| fits(key, member);
             let destinations = members.iter().filter(of).map(|member| {
                 let port = port(key, member);
@@ -251,59 +252,91 @@ fn desired<'a>(engine: &Engine, pools: impl IntoIterator<Item = &'a Pool>) -> Ta
                 service: service(pool.config(), key.family()),
                 destinations: destinations.collect(),
             };
-            // Where two services of groups overlap, the first counts.
-            table.entry(key).or_insert(row);
+            rows.push((key, row));
         }
     }
-    table
+    Map::of_many(rows)
 }
 
-/// What packets a pool is for: one key, or those of its group.
-fn keys(pool: &Pool, groups: &[Group]) -> Vec<Key> {
-    let config = pool.config();
-    let protocol = match config.protocol {
+/// Whether no pool before this one is for the same packets: where services of groups overlap, the first counts.
+fn is_first(engine: &Engine, pool: &Pool, key: Key) -> bool {
+    let groups = engine.groups();
+    if groups.is_empty() {
+        // Each of the others is for packets of its own.
+        return true;
+    }
+    let mut before = engine.pools().iter().take_while(|p| p.id() != pool.id());
+    !before.any(|before| entries(before, groups).any(|entry| has(before, entry, key)))
+}
+
+/// What packets a pool is for, as the lines of a group have it.
+fn entries<'a>(pool: &'a Pool, groups: &'a [Group]) -> impl Iterator<Item = Entry> + 'a {
+    let service = &pool.config().service;
+    let own = match *service {
+        lvs::Service::Address(ip, port) => Some(Entry::Addresses {
+            first: ip,
+            last: ip,
+            port,
+        }),
+        lvs::Service::Mark(number) => Some(Entry::Mark(number, None)),
+        lvs::Service::Group(_) => None,
+    };
+    let of_group = groups
+        .iter()
+        .filter(move |group| matches!(service, lvs::Service::Group(name) if group.name == *name));
+    own.into_iter()
+        .chain(of_group.flat_map(|group| group.entries.iter().copied()))
+}
+
+/// The same, packet by packet.
+fn keys<'a>(pool: &'a Pool, groups: &'a [Group]) -> impl Iterator<Item = Key> + 'a {
+    entries(pool, groups).flat_map(move |entry| {
+        let each: Box<dyn Iterator<Item = Key> + 'a> = match entry {
+            Entry::Addresses { first, last, port } => {
+                Box::new(range(first, last).map(move |ip| address(pool, ip, port)))
+            }
+            Entry::Mark(number, family) => Box::new(core::iter::once(mark(pool, number, family))),
+        };
+        each
+    })
+}
+
+/// Whether a key is among those of a line.
+fn has(pool: &Pool, entry: Entry, key: Key) -> bool {
+    match (entry, key) {
+        (Entry::Addresses { first, last, port }, Key::Address { ip, .. }) => {
+            // Of two families, one is less than all of the other.
+            first <= ip && ip <= last && key == address(pool, ip, port)
+        }
+        (Entry::Mark(number, family), Key::Mark { .. }) => key == mark(pool, number, family),
+        _ => false,
+    }
+}
+
+fn address(pool: &Pool, ip: IpAddr, port: u16) -> Key {
+    let protocol = match pool.config().protocol {
         Some(lvs::Protocol::Udp) => Protocol::Udp,
         Some(lvs::Protocol::Sctp) => Protocol::Sctp,
         _ => Protocol::Tcp,
     };
-    let address = |ip, port| Key::Address { protocol, ip, port };
-    let mark = |mark, family: Option<Family>| Key::Mark {
-        mark,
-        family: family.or(config.family).unwrap_or(Family::V4),
-    };
-    match &config.service {
-        lvs::Service::Address(ip, port) => vec![address(*ip, *port)],
-        lvs::Service::Mark(number) => vec![mark(*number, None)],
-        lvs::Service::Group(name) => {
-            let group = groups.iter().filter(|group| group.name == *name);
-            let entries = group.flat_map(|group| &group.entries);
-            let mut keys = Vec::new();
-            for entry in entries {
-                match *entry {
-                    Entry::Addresses { first, last, port } => {
-                        keys.extend(range(first, last).map(|ip| address(ip, port)));
-                    }
-                    Entry::Mark(number, family) => keys.push(mark(number, family)),
-                }
-            }
-            keys
-        }
-    }
+    Key::Address { protocol, ip, port }
+}
+
+fn mark(pool: &Pool, mark: u32, family: Option<Family>) -> Key {
+    let family = family.or(pool.config().family).unwrap_or(Family::V4);
+    Key::Mark { mark, family }
 }
 
 /// Every address from the first to the last.
-fn range(first: IpAddr, last: IpAddr) -> Box<dyn Iterator<Item = IpAddr>> {
-    match (first, last) {
-        (IpAddr::V4(first), IpAddr::V4(last)) => {
-            let bits = first.to_bits()..=last.to_bits();
-            Box::new(bits.map(|bits| Ipv4Addr::from_bits(bits).into()))
-        }
-        (IpAddr::V6(first), IpAddr::V6(last)) => {
-            let bits = first.to_bits()..=last.to_bits();
-            Box::new(bits.map(|bits| Ipv6Addr::from_bits(bits).into()))
-        }
-        _ => Box::new(core::iter::once(first)),
-    }
+fn range(first: IpAddr, last: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let bits = |ip| match ip {
+        IpAddr::V4(ip) => u128::from(ip.to_bits()),
+        IpAddr::V6(ip) => ip.to_bits(),
+    };
+    (bits(first)..=bits(last)).map(move |bits| match u32::try_from(bits) {
+        Ok(bits) if first.is_ipv4() => Ipv4Addr::from_bits(bits).into(),
+        _ => Ipv6Addr::from_bits(bits).into(),
+    })
 }
 
 /// Only a tunnel changes the family of a packet.
@@ -352,7 +385,7 @@ fn destination(member: &Member) -> Destination {
 
 fn service(config: &lvs::VirtualServer, family: Family) -> Service {
     let name = |text: &str| Name::try_from(text).unwrap_or_default();
-    let plain = Service::new(name(&config.scheduler), family);
+    let plain = Service::new(name(config.scheduler), family);
     let flags = config.flags;
     match config.persistence {
         None => Service { flags, ..plain },
@@ -363,5 +396,75 @@ fn service(config: &lvs::VirtualServer, family: Family) -> Service {
             engine: persistence.sip.then(|| name("sip")),
             ..plain
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::files::Memory;
+    use crate::config::{Options, load_from};
+
+    /// Two services whose groups share 10.0.0.2, each with a server of its own.
+    const OVERLAPPING: &str = "
+        virtual_server_group one {
+            10.0.0.1-2 80
+        }
+        virtual_server_group other {
+            10.0.0.2-3 80
+        }
+        virtual_server group one {
+            lvs_sched rr\nlvs_method NAT\nprotocol TCP
+            real_server 10.0.1.1 80 {\n}
+        }
+        virtual_server group other {
+            lvs_sched wlc\nlvs_method NAT\nprotocol TCP
+            real_server 10.0.1.2 80 {\n}
+        }";
+
+    fn engine(text: &str) -> Engine {
+        let mut files = Memory::new();
+        files.insert("pools.conf", text);
+        let loaded = load_from(&files, Path::new("pools.conf"), &Options::default()).unwrap();
+        let findings: Vec<_> = loaded.findings().map(|f| f.to_string()).collect();
+        assert!(!loaded.diags.has_errors(), "{findings:?}");
+        Engine::new(loaded.model.lvs, &[], Instant(0))
+    }
+
+    fn services(table: &Table) -> Vec<String> {
+        let row = |(key, row): (&Key, &Row)| format!("{key} {}", row.service.scheduler);
+        table.iter().map(row).collect()
+    }
+
+    #[test]
+    fn where_services_overlap_the_first_counts_also_when_only_the_second_has_changed() {
+        let engine = engine(OVERLAPPING);
+        let whole = desired(&engine, engine.pools());
+        assert_eq!(
+            services(&whole),
+            [
+                "[10.0.0.1]:tcp:80 rr",
+                "[10.0.0.2]:tcp:80 rr",
+                "[10.0.0.3]:tcp:80 wlc"
+            ]
+        );
+        let second = desired(&engine, engine.pools().last());
+        assert_eq!(services(&second), ["[10.0.0.3]:tcp:80 wlc"]);
+    }
+
+    #[test]
+    fn a_range_of_either_family_is_every_address_from_first_to_last() {
+        let all = |first: &str, last: &str| -> Vec<String> {
+            let all = range(first.parse().unwrap(), last.parse().unwrap());
+            all.map(|ip| ip.to_string()).collect()
+        };
+        assert_eq!(all("10.0.0.255", "10.0.1.0"), ["10.0.0.255", "10.0.1.0"]);
+        assert_eq!(all("::1", "::2"), ["::1", "::2"]);
+        assert_eq!(
+            all("2001:db8::ffff", "2001:db8::1:0"),
+            ["2001:db8::ffff", "2001:db8::1:0"]
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use super::tunnel::Tunnel;
 use crate::check::conversation::{Conversation, Outcome, Reason, Step, Transport};
-use crate::model::lvs::Target;
+use core::net::IpAddr;
 
 /// A conversation with or without TLS.
 pub enum Talk<'a> {
@@ -13,14 +13,14 @@ pub enum Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    /// With the server of `target`.
+    /// With the server at `ip`.
     ///
     /// # Errors
     /// Why there can be none; it says nothing about the server.
-    pub fn new(conversation: Conversation<'a>, target: &Target) -> Result<Self, Reason> {
+    pub fn new(conversation: Conversation<'a>, ip: IpAddr) -> Result<Self, Reason> {
         Ok(match conversation.transport() {
             Transport::Tls { name, goodbye } => {
-                let tunnel = Tunnel::new(conversation, target.ip, name, goodbye)?;
+                let tunnel = Tunnel::new(conversation, ip, name, goodbye)?;
                 Self::Sealed(Box::new(tunnel))
             }
             _ => Self::Plain(conversation),

@@ -1,12 +1,11 @@
 //! The kernel's threads that copy connections from director to director (`lvs_sync_daemon`): who is master tells, who is not
 //! listens, so that connections go on when the other one takes over.
 
-use std::collections::BTreeMap;
-
 use crate::error::Chain;
 use crate::io::error::{Failed, NetError};
 use crate::io::ipvs::{Ipvs, SyncRole, SyncSettings};
 use crate::model::lvs::SyncDaemon;
+use crate::sorted::Map;
 use crate::vrrp::{Engine, Instance};
 
 /// The threads, and the virtual router that they follow.
@@ -16,7 +15,7 @@ pub struct Replicator {
     /// The way to the kernel, once it was needed.
     ipvs: Option<Ipvs>,
     /// What we have started.
-    running: BTreeMap<SyncRole, SyncSettings>,
+    running: Map<SyncRole, SyncSettings>,
     /// Something was refused, as has been told: it is tried again when the world has changed.
     refused: bool,
 }
@@ -102,7 +101,7 @@ impl Replicator {
     }
 
     fn stop_all(&mut self, ipvs: &mut Ipvs) {
-        while let Some((role, _)) = self.running.first_key_value() {
+        while let Some((role, _)) = self.running.iter().next() {
             self.stop_one(ipvs, *role);
         }
     }
@@ -117,9 +116,9 @@ impl Replicator {
     }
 
     /// Both roles where there is no virtual router to follow: nobody knows who is master.
-    fn wanted(&self, engine: &Engine) -> BTreeMap<SyncRole, SyncSettings> {
+    fn wanted(&self, engine: &Engine) -> Map<SyncRole, SyncSettings> {
         let Some(config) = &self.config else {
-            return BTreeMap::new();
+            return Map::new();
         };
         let settings = |vrid| SyncSettings {
             interface: config.interface.clone(),
@@ -140,6 +139,6 @@ impl Replicator {
             false => SyncRole::Backup,
         };
         let vrid = followed.map_or(0, |instance| instance.config().vrid.get());
-        BTreeMap::from([(role, settings(vrid))])
+        Map::from([(role, settings(vrid))])
     }
 }

@@ -85,7 +85,7 @@ impl Ground {
     }
 }
 
-pub(crate) type Members = std::collections::BTreeMap<Endpoint, Destination>;
+pub(crate) type Members = keepalite::sorted::Map<Endpoint, Destination>;
 
 pub(crate) fn told(error: keepalite::io::error::NetError) -> io::Error {
     io::Error::other(Chain(&error).to_string())
