@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
 use crate::argv::{self, Arity, Form};
+use crate::run::command;
 use crate::run::options::Options;
 use crate::run::signal;
 
@@ -22,6 +23,8 @@ pub enum Request {
     /// To print the digest of a page.
     #[cfg(feature = "genhash")]
     Genhash(crate::run::genhash::Order),
+    /// To explain a keyword.
+    Help(Vec<String>),
     /// To print a help or a number.
     Print(String),
     /// To print what scripts look for on the standard error, where keepalived has it.
@@ -51,6 +54,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
     if ["-T", "--genhash", "genhash"].contains(&first) {
         let name = words.remove(0);
         return digest(&format!("{program} {name}"), words);
+    }
+    if first == "help" {
+        return Request::Help(words.split_off(1));
     }
     let info = Options::get_args_info();
     let commands: Vec<&str> = info.commands.iter().map(|command| command.name).collect();
@@ -177,7 +183,7 @@ fn help(program: &str, info: &CommandInfoWithArgs) -> String {
         );
     }
     if !info.commands.is_empty() {
-        text.push('\n');
+        let _ = writeln!(text, "  {:<32} {}\n", "help", command::help::SUMMARY);
     }
     for word in info.positionals.iter().filter(|word| !word.hidden) {
         let _ = writeln!(text, "  {:<32} {}", word.name, word.description);
@@ -223,6 +229,7 @@ fn version() -> String {
         ("regex", cfg!(feature = "regex")),
         ("genhash", cfg!(feature = "genhash")),
         ("uci", cfg!(feature = "uci")),
+        ("help", cfg!(feature = "help")),
     ];
     let mut text = format!("keepalite v{}\n\nFeatures:", env!("CARGO_PKG_VERSION"));
     for (name, present) in features {

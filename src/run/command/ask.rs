@@ -21,7 +21,7 @@ pub(super) struct Terminal {
     /// Whether it is one.
     pub(super) is_one: bool,
     pub(super) rows: u16,
-    columns: u16,
+    pub(super) columns: u16,
 }
 
 impl Terminal {
@@ -38,12 +38,17 @@ impl Terminal {
     }
 
     /// Colours on a terminal only, and only where nobody minds (<https://no-color.org>).
-    pub(super) fn form(&self) -> Form {
+    pub(super) fn has_colours(&self) -> bool {
         let minds = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        self.is_one && !minds && !dumb
+    }
+
+    /// How a daemon is to write for it.
+    pub(super) fn form(&self) -> Form {
         Form::Text {
             width: self.columns,
-            colour: self.is_one && !minds && !dumb,
+            colour: self.has_colours(),
         }
     }
 }
