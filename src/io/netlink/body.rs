@@ -14,17 +14,18 @@ pub struct Body(Vec<u8>);
 
 impl Body {
     /// Begins with the family header, whose length is a multiple of four.
-    pub(in crate::io) fn new(header: &[u8]) -> Self {
+    #[must_use]
+    pub fn new(header: &[u8]) -> Self {
         Self(header.to_vec())
     }
 
     /// Appends a part of the family header, whose length is a multiple of four.
-    pub(in crate::io) fn append(&mut self, bytes: &[u8]) {
+    pub fn append(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
     /// Appends an attribute.
-    pub(in crate::io) fn put(&mut self, kind: u16, value: &[u8]) {
+    pub fn put(&mut self, kind: u16, value: &[u8]) {
         self.row(kind, &mut |body| body.0.extend_from_slice(value));
     }
 
@@ -39,7 +40,7 @@ impl Body {
     }
 
     /// Appends an address.
-    pub(in crate::io) fn put_ip(&mut self, kind: u16, ip: IpAddr) {
+    pub fn put_ip(&mut self, kind: u16, ip: IpAddr) {
         match ip {
             IpAddr::V4(ip) => self.put(kind, &ip.octets()),
             IpAddr::V6(ip) => self.put(kind, &ip.octets()),
