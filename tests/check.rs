@@ -307,11 +307,13 @@ impl Story {
         match (being, misc) {
             (Being::Slow, _) => self.hanging.push(id),
             (Being::Found(Outcome::Passed), true) => {
-                self.happen(Event::Ended(id, track::Outcome::Passed));
+                self.happen(Event::Ended(id, track::Outcome::Passed, Box::default()));
             }
-            (Being::Found(_), true) => self.happen(Event::Ended(id, track::Outcome::Status(1))),
+            (Being::Found(_), true) => {
+                self.happen(Event::Ended(id, track::Outcome::Status(1), Box::default()));
+            }
             (Being::Found(outcome), false) => self.happen(Event::Outcome(id, outcome)),
-            (Being::Ends(outcome), true) => self.happen(Event::Ended(id, outcome)),
+            (Being::Ends(outcome), true) => self.happen(Event::Ended(id, outcome, Box::default())),
             (Being::Ends(_), false) => self.happen(Event::Outcome(id, Outcome::Passed)),
         }
     }

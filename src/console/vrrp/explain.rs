@@ -261,7 +261,10 @@ fn tracker(view: &View<'_>, tracker: &Tracker<'_>) -> Vec<String> {
         "{kind} {name} {state}: {}.",
         Found(tracker, view.clock)
     )];
-    if let Tracker::Script { config, .. } = tracker {
+    if let Tracker::Script { config, script } = tracker {
+        if !script.complaint().is_empty() {
+            said.push(format!("It said: {}", script.complaint()));
+        }
         said.push(format!(
             "It is down after {} in a row, and up after {}.",
             several(config.fall, "failure", "failures"),

@@ -150,6 +150,9 @@ fn tracker(
                 json.number("last_run", Seconds(clock.at(run.at)))?;
                 json.number("last_took", Seconds(run.took))?;
             }
+            if !script.complaint().is_empty() {
+                json.text("complaint", script.complaint())?;
+            }
         }
         Tracker::File { path, value, .. } => {
             json.text("path", &path.to_string_lossy())?;

@@ -223,7 +223,10 @@ fn tracker(view: &View<'_>, tracker: &Tracker<'_>, paint: Paint, out: &mut Strin
     let mut row = |key: &str, value: String| table.row([key.into(), value.into()]);
     row("last", Found(tracker, view.clock).to_string());
     match tracker {
-        Tracker::Script { config, .. } => {
+        Tracker::Script { config, script } => {
+            if !script.complaint().is_empty() {
+                row("it said", script.complaint().to_owned());
+            }
             row("command", config.command.text.clone());
             row(
                 "rhythm",

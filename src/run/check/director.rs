@@ -198,7 +198,7 @@ impl Director {
             }
             let event = match &news {
                 News::Outcome(id, outcome) => Event::Outcome(*id, outcome.clone()),
-                News::Ended(id, outcome) => Event::Ended(*id, *outcome),
+                News::Ended(id, outcome, words) => Event::Ended(*id, *outcome, words.clone()),
                 News::File(name, value) => Event::File {
                     name,
                     value: *value,

@@ -135,6 +135,10 @@ impl Router {
             let begun = Recorder::start(file, model, began).map(Box::new);
             begun.map_err(|e| format!("cannot write the recording {}: {e}", file.display()))
         });
+        let frames = FrameSocket::open().map_err(|error| {
+            log::error!("{error}; no address is announced");
+        });
+        let frames = frames.ok();
         let mut router = Self {
             firewall: Firewall::new(&model.global),
             links,
@@ -144,7 +148,7 @@ impl Router {
             notifier: Notifier::new(&model.global),
             replicator: Replicator::default(),
             trackers: Trackers::new(model),
-            announcer: Announcer::new(FrameSocket::open()?),
+            announcer: Announcer::new(frames),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
             ours: Map::new(),
