@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
 use crate::argv::{self, Arity, Form};
+use crate::run::command;
 use crate::run::options::Options;
 use crate::run::signal;
 
@@ -22,6 +23,8 @@ pub enum Request {
     /// To print the digest of a page.
     #[cfg(feature = "genhash")]
     Genhash(crate::run::genhash::Order),
+    /// To explain a keyword.
+    Help(Vec<String>),
     /// To print a help or a number.
     Print(String),
     /// To print what scripts look for on the standard error, where keepalived has it.
@@ -52,6 +55,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
         let name = words.remove(0);
         return digest(&format!("{program} {name}"), words);
     }
+    if first == "help" {
+        return Request::Help(words.split_off(1));
+    }
     let info = Options::get_args_info();
     let commands: Vec<&str> = info.commands.iter().map(|command| command.name).collect();
     let hint = |why: String| Request::Refuse(format!("{why}\nTry {program} --help."));
@@ -69,7 +75,19 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
     {
         return hint(format!("the command {late} must come before other words"));
     }
+    // Any other word is ignored, as keepalived does; but nobody who mistypes a question wants a daemon instead of an answer.
+    let near = plain.extra.first().and_then(|word| {
+        let near = argv::nearest(word, commands.iter().copied());
+        near.map(|near| format!("there is no command {word}; did you mean {near}?"))
+    });
+    if let Some(misspelt) = near {
+        return hint(misspelt);
+    }
     let mut words = plain.options;
+    let named = plain
+        .command
+        .first()
+        .map(|name| format!("{program} {name}"));
     let mut command = plain.command.into_iter();
     if let Some(name) = command.next() {
         let found = info.commands.iter().find(|command| command.name == name);
@@ -91,7 +109,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Options::from_args(&[program], &words) {
         Ok(options) => answer(options, &plain.extra),
-        Err(early) => hint(early.output.trim_end().to_owned()),
+        Err(early) => Request::Refuse(format!(
+            "{}\nTry {} --help.",
+            early.output.trim_end(),
+            named.as_deref().unwrap_or(program)
+        )),
     }
 }
 
@@ -177,7 +199,7 @@ fn help(program: &str, info: &CommandInfoWithArgs) -> String {
         );
     }
     if !info.commands.is_empty() {
-        text.push('\n');
+        let _ = writeln!(text, "  {:<32} {}\n", "help", command::help::SUMMARY);
     }
     for word in info.positionals.iter().filter(|word| !word.hidden) {
         let _ = writeln!(text, "  {:<32} {}", word.name, word.description);
@@ -223,6 +245,7 @@ fn version() -> String {
         ("regex", cfg!(feature = "regex")),
         ("genhash", cfg!(feature = "genhash")),
         ("uci", cfg!(feature = "uci")),
+        ("help", cfg!(feature = "help")),
     ];
     let mut text = format!("keepalite v{}\n\nFeatures:", env!("CARGO_PKG_VERSION"));
     for (name, present) in features {
@@ -377,6 +400,18 @@ mod tests {
         );
         assert!(
             matches!(ask("k start status"), Request::Refuse(said) if said.contains("must come before"))
+        );
+        assert!(
+            matches!(ask("k -n stauts VI_1"), Request::Refuse(said) if said.contains("did you mean status?"))
+        );
+        for word in ["restart", "stop", "force-reload", "try-restart", "daemon"] {
+            assert!(
+                matches!(ask(&format!("k -n {word}")), Request::Run(..)),
+                "{word}"
+            );
+        }
+        assert!(
+            matches!(ask("k explain"), Request::Refuse(said) if said.contains("Try k explain --help."))
         );
     }
 

@@ -10,12 +10,14 @@
 //! - [`track`]: what scripts, files and processes that are watched mean, as pure as that;
 //! - [`pattern`]: regular expressions for what servers say;
 //! - [`console`]: what an operator sees of all this, as pure functions to text and JSON;
+//! - `help`: what the keywords of the configuration mean, as texts beside what its tables say;
 //! - [`io`]: the kernel; knows no rule of the protocol, and holds all of the unsafe code (`io::sys`);
 //! - `uci`: the configuration as OpenWrt has it → that of keepalived, text to text;
 //! - [`run`]: what connects them: reactor, processes, signals, files.
 //!
-//! Arrows never turn back: `main → cli → run → {io, vrrp, check, track, console, config}`, `io → wire`, `vrrp → model, wire`,
+//! Arrows never turn back: `main → cli → run → {io, vrrp, check, track, console, config, help}`, `io → wire`, `vrrp → model, wire`,
 //! `check → model, pattern, wire`, `track → model`, `console → vrrp, track, model`, `config → model, pattern`,
+//! `help → config, console`,
 //! `pattern → model`.
 //! The engines, `wire`, `config` and `model` know neither sockets nor clocks, so that the protocol runs on a made-up
 //! clock in tests, thousands of routers at a time. `tests/architecture.rs` holds this.
@@ -29,6 +31,8 @@ pub mod cli;
 pub mod config;
 pub mod console;
 pub mod error;
+#[cfg(feature = "help")]
+pub mod help;
 pub mod io;
 pub mod model;
 pub mod name;

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Request::Command(options) => run::command::run(&options),
         #[cfg(feature = "genhash")]
         Request::Genhash(order) => run::genhash::run(&order),
+        Request::Help(words) => run::command::help::run(&words),
         Request::Print(text) => {
             say(io::stdout(), &text);
             Exit::Ok

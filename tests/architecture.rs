@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "check", "model", "name", "sorted", "time", "track", "vrrp", "wire",
         ],
     ),
+    ("help", &["config", "console"]),
     ("track", &["model", "name", "time"]),
     ("io", &["error", "name", "sorted", "time", "wire"]),
     ("argv", &[]),
@@ -38,7 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "run",
         &[
-            "check", "config", "console", "error", "io", "model", "name", "sorted", "time",
+            "check", "config", "console", "error", "help", "io", "model", "name", "sorted", "time",
             "track", "uci", "vrrp", "wire",
         ],
     ),
@@ -65,8 +66,8 @@ const WORLDLY: &[&str] = &[
 
 /// Rooms that run on a made-up clock, or are pure text in and values out. Only `config` reads files.
 const UNWORLDLY: &[&str] = &[
-    "config", "console", "model", "wire", "vrrp", "check", "pattern", "track", "name", "sorted",
-    "time", "uci",
+    "config", "console", "help", "model", "wire", "vrrp", "check", "pattern", "track", "name",
+    "sorted", "time", "uci",
 ];
 
 /// Where features may be asked for: a feature is let in at the doors and not heard of inside.

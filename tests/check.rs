@@ -15,6 +15,8 @@
 //! > 5 address ADDRESS here|gone
 //! > 9 wait                         (nothing happens)
 //! > 9 state                        (who is up, and why not)
+//! > 9 uses SERVER ACTIVE INACTIVE TOTAL    (what the kernel tells of its connections)
+//! > 9 screen [NAME]                (what an operator sees; also: narrow [NAME], on 40 columns, and explain NAME)
 //! > 9 reload                       (the lines up to the next step are the new configuration)
 //! > 9 stop
 //! ```
@@ -31,6 +33,8 @@
 mod evenness;
 #[path = "check/random.rs"]
 mod random;
+#[path = "check/screen.rs"]
+mod screen;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -104,6 +108,7 @@ struct Story {
     engine: Option<Engine>,
     now: Instant,
     beings: BTreeMap<IpAddr, Being>,
+    operator: screen::Operator,
     /// Attempts that take long.
     hanging: Vec<ProbeId>,
     attempts: bool,
@@ -117,6 +122,7 @@ impl Story {
             engine: None,
             now: Instant(0),
             beings: BTreeMap::new(),
+            operator: screen::Operator::default(),
             hanging: Vec::new(),
             attempts: false,
             text: String::new(),
@@ -196,6 +202,10 @@ impl Story {
             }
             ["wait"] => {}
             ["state"] => self.state(),
+            ["uses", server, ref counts @ ..] => self.operator.uses(server, counts),
+            ["screen", ref name @ ..] => self.screen(80, &name.join(" ")),
+            ["narrow", ref name @ ..] => self.screen(40, &name.join(" ")),
+            ["explain", ref name @ ..] => self.explain(&name.join(" ")),
             ["reload"] => self.reload(read(config, &place)),
             ["stop"] => self.happen(Event::Stop),
             _ => panic!("{place}: no such step: {what}"),
@@ -262,6 +272,7 @@ impl Story {
                 Action::Table(pool) => table(engine, pool),
                 Action::Notify(notice) => told(engine, notice),
                 Action::Say(note) => {
+                    self.operator.note(engine, note, self.now);
                     let level = note.level().as_str().to_lowercase();
                     format!("{level}: {}", engine.say(note))
                 }
@@ -296,11 +307,13 @@ impl Story {
         match (being, misc) {
             (Being::Slow, _) => self.hanging.push(id),
             (Being::Found(Outcome::Passed), true) => {
-                self.happen(Event::Ended(id, track::Outcome::Passed));
+                self.happen(Event::Ended(id, track::Outcome::Passed, Box::default()));
             }
-            (Being::Found(_), true) => self.happen(Event::Ended(id, track::Outcome::Status(1))),
+            (Being::Found(_), true) => {
+                self.happen(Event::Ended(id, track::Outcome::Status(1), Box::default()));
+            }
             (Being::Found(outcome), false) => self.happen(Event::Outcome(id, outcome)),
-            (Being::Ends(outcome), true) => self.happen(Event::Ended(id, outcome)),
+            (Being::Ends(outcome), true) => self.happen(Event::Ended(id, outcome, Box::default())),
             (Being::Ends(_), false) => self.happen(Event::Outcome(id, Outcome::Passed)),
         }
     }

@@ -247,6 +247,152 @@ fn a_plan_says_what_a_reload_then_does_and_changes_nothing_itself() {
     });
 }
 
+/// README.md has this plan, word for word.
+#[test]
+fn a_plan_tells_of_other_names_of_what_cannot_go_on_and_of_what_needs_a_restart() {
+    with_namespaces(|| {
+        let lab = pair();
+        let another = |name: &str| {
+            conf(100, "")
+                .replace("LAN", name)
+                .replace("51", "52")
+                .replace("eth0", "eth7")
+        };
+        let before = format!(
+            "global_defs {{\n router_id one\n}}\n{}{}",
+            conf(100, ""),
+            another("WAN")
+        );
+        let daemon = started(lab.host("one"), &before);
+        wait_for_answer(&daemon, &["status"], "MASTER");
+        let after = before
+            .replacen("priority 100", "priority 120", 1)
+            .replacen("10.0.0.100", "10.0.0.109/24", 1)
+            .replace("WAN", "DMZ")
+            .replace("router_id one", "router_id one\n control_socket off");
+        let new = lab.scratch().join("new.conf");
+        std::fs::write(&new, after).unwrap();
+        let planned = text(&keepalite(&daemon, &["plan", "-f", new.to_str().unwrap()]));
+        let readme = include_str!("../README.md");
+        let shown: String = planned
+            .lines()
+            .map(|line| format!("    {line}\n"))
+            .collect();
+        let block = format!("    $ keepalite plan -f new.conf\n{shown}");
+        assert!(readme.contains(&block), "README.md lacks\n{block}");
+    });
+}
+
+#[test]
+#[cfg(feature = "check-tcp")]
+fn a_plan_tells_what_holds_for_all_virtual_servers() {
+    with_namespaces(|| {
+        let lab = pair();
+        let with = |more: &str, block: &str| {
+            format!(
+                "global_defs {{\n router_id one\n lvs_timeouts tcp 60\n {more}\n}}\n{block}\n{}\
+                 virtual_server 10.0.0.200 80 {{\n lvs_sched rr\n lvs_method NAT\n protocol TCP\n \
+                 real_server 10.0.0.9 80 {{\n TCP_CHECK {{\n}}\n}}\n}}\n",
+                conf(100, "")
+            )
+        };
+        let daemon = started(lab.host("one"), &with("", ""));
+        wait_for_answer(&daemon, &["status"], "10.0.0.200:80");
+        let tls = "SSL {\n ca /etc/ssl/authorities\n}";
+        for (more, block, part) in [
+            (
+                "checker_log_all_failures",
+                "",
+                "    + checker_log_all_failures\n",
+            ),
+            ("no_checker_emails", "", "    + no_checker_emails\n"),
+            (
+                "lvs_sync_daemon eth0 LAN",
+                "",
+                "    + lvs_sync_daemon eth0 inst LAN",
+            ),
+            ("", tls, "+ SSL\n"),
+        ] {
+            daemon.configure(&with(more, block));
+            let planned = text(&keepalite(&daemon, &["plan"]));
+            assert!(planned.contains(part), "{part:?} is not in\n{planned}");
+            assert_eq!(text(&keepalite(&daemon, &["reload"])), planned);
+            assert_eq!(
+                text(&keepalite(&daemon, &["plan"])),
+                "a reload would change nothing\n"
+            );
+        }
+    });
+}
+
+#[test]
+fn one_process_alone_answers_as_several_do() {
+    with_namespaces(|| {
+        let lab = pair();
+        let directory = lab.scratch().join("single");
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("keepalived.conf"), conf(100, "")).unwrap();
+        let [file, pid] = ["keepalived.conf", "parent.pid"].map(|name| directory.join(name));
+        let words = [
+            "--single",
+            "-nl",
+            "-f",
+            file.to_str().unwrap(),
+            "-p",
+            pid.to_str().unwrap(),
+        ];
+        let process = lab
+            .host("one")
+            .start(Program::Keepalite.path(), &words, &[])
+            .unwrap();
+        let mut daemon = Daemon { process, directory };
+        wait_for_answer(&daemon, &["status"], "MASTER");
+        for (words, part) in [
+            (&["status", "LAN"][..], "LATELY"),
+            (&["explain", "LAN"], "It became MASTER at"),
+            (&["status", "--json"], "\"state\":\"MASTER\""),
+            (&["status", "--prometheus"], "keepalived_vrrp_state{"),
+            (&["plan"], "a reload would change nothing"),
+        ] {
+            let said = text(&keepalite(&daemon, words));
+            assert!(said.contains(part), "{words:?}: {said}");
+        }
+        daemon.configure(&conf(120, ""));
+        let changes =
+            "~ vrrp_instance LAN: goes on as MASTER\n    - priority 100\n    + priority 120\n";
+        assert_eq!(text(&keepalite(&daemon, &["plan"])), changes);
+        assert_eq!(text(&keepalite(&daemon, &["reload"])), changes);
+        assert!(ask(&daemon, "status").contains("\"base_priority\":120"));
+        daemon.terminate();
+        assert!(!socket(&daemon).exists());
+    });
+}
+
+#[test]
+fn what_has_happened_to_a_tracker_is_told_as_long_as_it_is_kept() {
+    with_namespaces(|| {
+        let lab = pair();
+        let file = lab.scratch().join("fine");
+        std::fs::write(&file, "").unwrap();
+        let script = format!(
+            "vrrp_script fine {{\n script \"/usr/bin/test -e {}\"\n interval 0.1\n weight -10\n}}\n",
+            file.display()
+        );
+        let daemon = started(
+            lab.host("one"),
+            &format!("{script}{}", conf(100, "track_script {\n fine\n }")),
+        );
+        wait_for_answer(&daemon, &["status", "fine"], "up: exited with status 0");
+        std::fs::remove_file(&file).unwrap();
+        wait_for_answer(&daemon, &["status", "fine"], "down: exited with status 1");
+        let json = ask(&daemon, "status fine");
+        assert!(
+            json.contains("\"what\":\"up: exited with status 0\""),
+            "{json}"
+        );
+    });
+}
+
 #[test]
 fn a_reload_says_what_the_kernel_refused_of_it_and_fails() {
     with_namespaces(|| {

@@ -454,6 +454,36 @@ fn is_running(word: &str) -> bool {
 }
 
 #[test]
+fn a_script_that_fails_says_why_in_the_log_and_to_who_asks() {
+    on_a_stage(|stage| {
+        stage.script("check", "echo fine; cat /nonexistent; exit 1");
+        let block = "vrrp_script chk {\n script \"@/check\"\n interval 0.1\n}";
+        stage.configure("a", 100, block, " track_script {\n  chk weight 1\n }");
+        let a = stage.start(OURS, "a");
+        let why = "cat: /nonexistent: No such file or directory";
+        said(
+            &a,
+            &format!("VRRP_Script(chk) failed (exited with status 1): {why}\n"),
+        );
+        let [config, pid] = [".conf", ".pid"].map(|name| stage.path(&format!("a{name}")));
+        let ask = |words: &[&str]| {
+            let options = [config.as_os_str(), pid.as_os_str()];
+            let mut command = std::process::Command::new(OURS);
+            command
+                .arg("-f")
+                .arg(options[0])
+                .arg("-p")
+                .arg(options[1])
+                .args(words);
+            String::from_utf8(command.output().expect("an answer").stdout).expect("text")
+        };
+        assert!(ask(&["status", "chk"]).contains(why));
+        assert!(ask(&["explain", "chk"]).contains("It said: cat: /nonexistent"));
+        assert!(ask(&["status", "--json"]).contains(&format!("\"complaint\":\"{why}\"")));
+    });
+}
+
+#[test]
 fn scripts_that_fork_flood_and_leave_children_behind_hurt_nobody() {
     on_a_stage(|stage| {
         stage.script("flood", "exec head -c 10000000 /dev/zero");
@@ -462,14 +492,17 @@ fn scripts_that_fork_flood_and_leave_children_behind_hurt_nobody() {
             "for i in 1 2 3 4 5 6 7 8 9; do (sleep 0.01) & done; exit 0",
         );
         stage.script("leaves", "sleep 3 & exit 0");
+        stage.script("shouts", "yes | head -c 200000 >&2");
         let block = |name: &str| {
-            format!("vrrp_script {name} {{\n script \"@/{name}\"\n interval 0.1\n weight 1\n}}\n")
+            format!(
+                "vrrp_script {name} {{\n script \"@/{name}\"\n interval 0.1\n timeout 3\n weight 1\n}}\n"
+            )
         };
-        let blocks: String = ["flood", "forks", "leaves"].map(block).concat();
-        let lines = " track_script {\n  flood\n  forks\n  leaves\n }";
+        let blocks: String = ["flood", "forks", "leaves", "shouts"].map(block).concat();
+        let lines = " track_script {\n  flood\n  forks\n  leaves\n  shouts\n }";
         stage.configure("a", 100, &blocks, lines);
         let a = stage.start(OURS, "a");
-        let first = stage.expect("a", 103, &a);
+        let first = stage.expect("a", 104, &a);
         // Adverts keep their beat meanwhile.
         let mut last = first.at;
         let from = stage.capture.len();
@@ -483,7 +516,7 @@ fn scripts_that_fork_flood_and_leave_children_behind_hurt_nobody() {
                 .expect("an advert");
             assert_eq!(
                 next.seen.priority(),
-                Some(103),
+                Some(104),
                 "in round {round}\n{}",
                 a.output()
             );

@@ -54,6 +54,49 @@ fn help_shows_every_option_with_its_value() {
 }
 
 #[test]
+#[cfg(feature = "help")]
+fn a_keyword_is_explained_in_each_block_that_has_it() {
+    let output = keepalite(&["help", "weight"]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = text(&output.stdout);
+    for block in ["vrrp_script", "track_file", "real_server", "FILE_CHECK"] {
+        assert!(
+            said.lines().any(|line| line.ends_with(block)),
+            "{block}: {said}"
+        );
+    }
+    let output = keepalite(&["help", "vrrp_script", "weight"]);
+    assert_eq!(text(&output.stdout).matches("\nvalues").count(), 1);
+    let output = keepalite(&["help"]);
+    assert!(text(&output.stdout).contains("\nvrrp_instance "));
+}
+
+#[test]
+#[cfg(feature = "help")]
+fn who_asks_for_no_keyword_hears_what_may_have_been_meant() {
+    for (words, why) in [
+        (&["tcp_chekc"][..], "did you mean TCP_CHECK?"),
+        (&["nexthop"], "see keepalite help virtual_routes"),
+        (&["host", "retry"], "does not stand in host, but in"),
+        (&["nowhere", "retry"], "there is no block nowhere"),
+        (&["a", "b", "c"], "one keyword at a time"),
+    ] {
+        let output = keepalite(&[&["help"], words].concat());
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        assert!(said.contains(why), "{words:?}: {said}");
+    }
+}
+
+#[test]
+#[cfg(not(feature = "help"))]
+fn a_build_without_help_says_so() {
+    let output = keepalite(&["help", "priority"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("it needs the feature 'help'"));
+}
+
+#[test]
 fn an_unknown_option_is_refused_and_the_nearest_one_named() {
     let output = keepalite(&["--dont-frok"]);
     assert_eq!(output.status.code(), Some(1));

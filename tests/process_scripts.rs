@@ -7,10 +7,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use keepalite::io::sys::Ended;
 use keepalite::model::{Command, User};
 use keepalite::run::fifo::{self, Fifo};
 use keepalite::run::reactor::{block_on, now, sleep, spawn};
-use keepalite::run::scripts::{Job, Runner};
+use keepalite::run::scripts::{self, Job, Runner};
 use keepalite::run::signal::Signals;
 use smol::future;
 
@@ -190,11 +191,11 @@ fn a_script_that_hangs_delays_only_its_own_queue_and_the_stop_by_no_more_than_th
 }
 
 #[test]
-fn a_script_runs_as_its_user_in_a_group_of_its_own_and_with_silent_streams() {
+fn a_script_runs_as_its_user_in_a_group_of_its_own_and_only_its_errors_are_heard() {
     let place = Place::new("user");
     let who = place.script(
         "who",
-        "#!/bin/sh\nd=${0%/*}\n(id -u; id -g; id -G; cd /proc/$$/fd; readlink 0 1 2) > $d/out\n\
+        "#!/bin/sh\nd=${0%/*}\n(id -u; id -g; id -G; cd /proc/$$/fd; readlink 0 1; readlink 2 | cut -d: -f1) > $d/out\n\
          [ \"$(ps -o pgid= $$ | tr -d ' ')\" = $$ ] && echo leader >> $d/out\n",
     );
     run(async {
@@ -207,7 +208,7 @@ fn a_script_runs_as_its_user_in_a_group_of_its_own_and_with_silent_streams() {
     });
     assert_eq!(
         place.read("out"),
-        "65534\n65533\n65533\n/dev/null\n/dev/null\n/dev/null\nleader\n"
+        "65534\n65533\n65533\n/dev/null\n/dev/null\npipe\nleader\n"
     );
 }
 
@@ -231,4 +232,70 @@ fn what_cannot_be_run_ends_and_hurts_nobody() {
         assert!(runner.settle(LONG).await);
     });
     assert_eq!(place.read("out"), "alive\n");
+}
+
+/// What a script complains of until it ends, and how it ends.
+fn complaint(text: &str, user: Option<User>) -> (Ended, String) {
+    let command = job(text, &[]).command;
+    run(async {
+        let child = scripts::start("test", &command, &[], user).unwrap();
+        let how = child.ended().await;
+        (how, child.complaint().to_string())
+    })
+}
+
+#[test]
+fn what_a_script_says_on_its_standard_error_is_heard_however_it_gets_there() {
+    let place = Place::new("says");
+    let script = place.script(
+        "says",
+        "#!/bin/sh\necho nothing\ncat /nonexistent\necho again > /dev/stderr || exit 9\nexit 3\n",
+    );
+    for user in [
+        None,
+        Some(User {
+            uid: 65534,
+            gid: 65534,
+        }),
+    ] {
+        let (how, said) = complaint(&script, user);
+        assert_eq!(how, Ended::Status(3));
+        assert_eq!(
+            said,
+            ": cat: /nonexistent: No such file or directory | again"
+        );
+    }
+}
+
+#[test]
+fn a_script_that_floods_is_neither_stopped_nor_kept() {
+    let place = Place::new("flood");
+    let script = place.script(
+        "flood",
+        "#!/bin/sh\nset -e\nyes flood | head -c 3000000 >&2\nexit 4\n",
+    );
+    let (how, said) = complaint(&script, None);
+    assert_eq!(how, Ended::Status(4));
+    assert_eq!(said, ": flood | flood | flood");
+}
+
+#[test]
+fn what_a_script_leaves_running_may_go_on_talking() {
+    let place = Place::new("leaves");
+    let script = place.script(
+        "leaves",
+        "#!/bin/sh\n(while test ! -e $0.go; do sleep 0.01; done\n\
+         yes more | head -c 300000 >&2; echo lives > $0.out) &\necho first >&2\nexit 5\n",
+    );
+    assert_eq!(
+        complaint(&script, None),
+        (Ended::Status(5), ": first".to_owned())
+    );
+    // By now nobody listens.
+    fs::write(format!("{script}.go"), "").unwrap();
+    run(async {
+        while place.read("leaves.out") != "lives\n" {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
 }

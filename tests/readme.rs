@@ -28,6 +28,64 @@ fn the_compatibility_table_is_that_of_the_keyword_tables() {
     );
 }
 
+/// The screens of README.md are those that scenarios and stories show.
+#[test]
+fn screens_are_as_the_program_prints_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut shown = String::new();
+    for folder in ["tests/scenario", "tests/check"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let text = fs::read_to_string(path).unwrap();
+                let lines = text.lines().filter_map(|line| line.strip_prefix('<'));
+                shown.extend(
+                    lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned() + "\n"),
+                );
+            }
+        }
+    }
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let mut screens = readme.split("    $ keepalite ").skip(1);
+    let mut seen = 0;
+    for screen in &mut screens {
+        let (command, rest) = screen.split_once('\n').unwrap();
+        if !command.starts_with("status") && !command.starts_with("explain") {
+            continue;
+        }
+        let lines = rest.lines();
+        let lines = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+        let lines: Vec<_> = lines
+            .map(|line| line.strip_prefix("    ").unwrap_or(line))
+            .collect();
+        let screen = lines.join("\n");
+        let screen = screen.trim_end();
+        assert!(shown.contains(screen), "no scenario shows\n{screen}");
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}
+
+#[test]
+#[cfg(feature = "help")]
+fn the_keyword_that_is_explained_reads_as_the_program_prints_it() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let paint = keepalite::console::paint::Paint {
+        width: 80,
+        colour: false,
+    };
+    let screen = keepalite::help::screen::keyword(None, "advert_int", paint).unwrap();
+    let lines = screen.lines().map(|line| match line {
+        "" => "\n".to_owned(),
+        line => format!("    {line}\n"),
+    });
+    let block = format!(
+        "    $ keepalite help advert_int\n{}",
+        lines.collect::<String>()
+    );
+    assert!(readme.unwrap().contains(&block), "README.md lacks\n{block}");
+}
+
 /// Keywords by what becomes of them.
 type Fates = BTreeMap<(u8, String), Vec<&'static str>>;
 

@@ -130,8 +130,9 @@ impl Engine {
             Event::Outcome(id, Outcome::Untried(reason)) => {
                 self.miss(id, Cause::Answer(reason), now, out);
             }
-            Event::Ended(id, outcome) => {
-                let result = self.probe(id).map(|probe| command_effect(probe, outcome));
+            Event::Ended(id, outcome, complaint) => {
+                let probe = self.probe(id);
+                let result = probe.map(|probe| command_effect(probe, outcome, complaint));
                 if let Some(result) = result {
                     self.result(id, result, now, out);
                 }
@@ -437,14 +438,18 @@ fn refresh(
 }
 
 /// What the end of a command means: with `misc_dynamic` a status of 2 and more is a weight, two less.
-fn command_effect(probe: &Probe, outcome: track::Outcome) -> Result<Effect, Cause> {
+fn command_effect(
+    probe: &Probe,
+    outcome: track::Outcome,
+    complaint: Box<str>,
+) -> Result<Effect, Cause> {
     let dynamic = matches!(probe.checker().check, Check::Misc { dynamic: true, .. });
     match outcome {
         track::Outcome::Passed | track::Outcome::Status(0) => Ok(Effect::None),
         track::Outcome::Status(status @ 2..=255) if dynamic => {
             Ok(Effect::Instead(u8::try_from(status - 2).unwrap_or(u8::MAX)))
         }
-        failed => Err(Cause::Command(failed)),
+        failed => Err(Cause::Command(failed, complaint)),
     }
 }
 

@@ -33,8 +33,8 @@ pub enum Event<'a> {
     Deadline,
     /// An attempt at talking to a server is over.
     Outcome(ProbeId, Outcome),
-    /// A command has ended.
-    Ended(ProbeId, track::Outcome),
+    /// A command has ended, and this is what it wrote on its standard error, the first lines of it in one.
+    Ended(ProbeId, track::Outcome, Box<str>),
     /// The number in a `track_file`.
     File {
         /// Its name in the configuration.
@@ -118,8 +118,8 @@ pub enum Why {
 pub enum Cause {
     /// What was heard, or not, from the server.
     Answer(Reason),
-    /// How its command ended.
-    Command(track::Outcome),
+    /// How its command ended, and what it complained of.
+    Command(track::Outcome, Box<str>),
     /// The number in its file.
     File(i64),
 }
@@ -128,7 +128,10 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer(reason) => reason.fmt(f),
-            Self::Command(outcome) => outcome.fmt(f),
+            Self::Command(outcome, complaint) => match &**complaint {
+                "" => outcome.fmt(f),
+                words => write!(f, "{outcome}: {words}"),
+            },
             Self::File(value) => write!(f, "the file says {value}"),
         }
     }

@@ -63,6 +63,24 @@ pub struct Quorum {
 }
 
 impl Note {
+    /// Of which pool.
+    #[must_use]
+    pub const fn pool(&self) -> PoolId {
+        match self {
+            Self::Passes(server, _)
+            | Self::Fails(server, _)
+            | Self::Unproven(server, _)
+            | Self::Borne(server, _)
+            | Self::Missed(server, _)
+            | Self::Up(server)
+            | Self::Down(server)
+            | Self::Weight { server, .. } => server.pool,
+            Self::Quorum(Quorum { pool, .. })
+            | Self::Sorry { pool, .. }
+            | Self::Suspended(pool, _) => *pool,
+        }
+    }
+
     /// How important it is.
     #[must_use]
     pub const fn level(&self) -> Level {
@@ -84,15 +102,7 @@ pub(super) struct Line<'a>(pub(super) &'a Engine, pub(super) Note);
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(engine, note) = self;
-        let id = match note {
-            Note::Passes(server, _) | Note::Fails(server, _) => server.pool,
-            Note::Unproven(server, _) | Note::Borne(server, _) => server.pool,
-            Note::Missed(server, _) => server.pool,
-            Note::Up(server) | Note::Down(server) | Note::Weight { server, .. } => server.pool,
-            Note::Quorum(Quorum { pool, .. }) | Note::Sorry { pool, .. } => *pool,
-            Note::Suspended(pool, _) => *pool,
-        };
-        let Some(pool) = engine.pool(id) else {
+        let Some(pool) = engine.pool(note.pool()) else {
             return Ok(());
         };
         let name = pool.name();

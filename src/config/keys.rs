@@ -527,10 +527,8 @@ const CHECKERS: &[&str] = &[
 ];
 
 /// The name most like a word, and how many letters are to be changed, if few enough.
-pub(super) fn nearest<'n>(
-    word: &str,
-    names: impl Iterator<Item = &'n str>,
-) -> Option<(&'n str, usize)> {
+#[must_use]
+pub fn nearest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<(&'n str, usize)> {
     let most = (word.len() / 3).clamp(1, 4);
     if word.len() > 64 {
         return None;

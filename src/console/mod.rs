@@ -4,6 +4,8 @@
 //! a value, so that each screen is compared with a file in the tests.
 
 pub mod clock;
+#[cfg(any(feature = "vrrp", feature = "lvs"))]
+pub mod events;
 pub mod json;
 #[cfg(feature = "lvs")]
 pub mod lvs;

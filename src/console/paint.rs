@@ -43,6 +43,28 @@ pub struct Paint {
 }
 
 impl Paint {
+    /// Adds lines of `text`, those but the first further in by `indent`; the first `word` among them is in this colour, or all
+    /// where it is the text itself.
+    pub fn lines(self, out: &mut String, text: &str, word: &str, colour: Colour, indent: usize) {
+        let all = word == text;
+        let mut word = Some(word).filter(|_| !all);
+        let mut by = 0;
+        for line in wrap_below(text, self.width, indent) {
+            pad(out, by);
+            by = indent;
+            let parts = word.and_then(|word| Some((line.split_once(word)?, word)));
+            if let Some(((before, after), found)) = parts {
+                out.push_str(before);
+                self.put(out, colour, found);
+                out.push_str(after);
+                word = None;
+            } else {
+                self.put(out, if all { colour } else { Colour::Plain }, line);
+            }
+            out.push('\n');
+        }
+    }
+
     /// Adds `text` in this colour.
     pub fn put(self, out: &mut String, colour: Colour, text: &str) {
         if self.colour && colour != Colour::Plain {
@@ -76,6 +98,10 @@ impl From<&str> for Cell {
 }
 
 impl Cell {
+    fn width(&self) -> usize {
+        self.text.chars().count()
+    }
+
     /// The same in another colour.
     #[must_use]
     pub fn coloured(self, colour: Colour) -> Self {
@@ -90,8 +116,14 @@ pub struct Table(Vec<Vec<Cell>>);
 /// Between two columns.
 const GAP: usize = 2;
 
+/// The narrowest that a column gets for want of room.
+const HEAD: usize = 8;
+
 /// So much is left for the last column at least.
 const LEAST: usize = 24;
+
+/// Where it begins when it stands below the others.
+const BELOW: usize = 4;
 
 impl Table {
     /// A table with heads.
@@ -116,62 +148,91 @@ impl Table {
 
     /// Writes it.
     pub fn write(&self, paint: Paint, out: &mut String) {
-        let columns = self.0.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns.saturating_sub(1))
-            .map(|column| {
-                let cells = self.0.iter().filter_map(|row| row.get(column));
-                cells
-                    .map(|cell| cell.text.chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
-        let left: usize = widths.iter().map(|width| width + GAP).sum();
-        let below = left + LEAST > paint.width;
+        let layout = Layout::of(&self.0, paint);
         for row in &self.0 {
-            self.write_row(row, &widths, below, paint, out);
+            layout.write(row, out);
+        }
+    }
+}
+
+/// Where the columns of a table stand.
+struct Layout {
+    /// Of all columns but the last.
+    widths: Vec<usize>,
+    /// Between two columns.
+    gap: usize,
+    /// The last one stands on lines of its own.
+    below: bool,
+    paint: Paint,
+}
+
+impl Layout {
+    fn of(rows: &[Vec<Cell>], paint: Paint) -> Self {
+        let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(Cell::width).max().unwrap_or(0)
+        };
+        let mut widths: Vec<usize> = (0..columns.saturating_sub(1)).map(width).collect();
+        // Where there is too little room the widest column gives of its own, and then the gaps do.
+        let total = |widths: &[usize], gap| widths.iter().map(|width| width + gap).sum::<usize>();
+        let excess = total(&widths, GAP).saturating_sub(paint.width);
+        if let Some(widest) = widths.iter_mut().max() {
+            *widest -= excess.min(widest.saturating_sub(HEAD));
+        }
+        let gap = if total(&widths, GAP) > paint.width {
+            1
+        } else {
+            GAP
+        };
+        Self {
+            below: total(&widths, gap) + LEAST > paint.width,
+            widths,
+            gap,
+            paint,
         }
     }
 
-    fn write_row(
-        &self,
-        row: &[Cell],
-        widths: &[usize],
-        below: bool,
-        paint: Paint,
-        out: &mut String,
-    ) {
-        let mut at = 0;
-        let mut owed = 0;
-        for (cell, width) in row.iter().zip(widths) {
+    fn write(&self, row: &[Cell], out: &mut String) {
+        let (paint, mut at, mut owed) = (self.paint, 0, 0);
+        for (cell, width) in row.iter().zip(&self.widths) {
             pad(out, owed);
-            paint.put(out, cell.colour, &cell.text);
-            owed = (width + GAP).saturating_sub(cell.text.chars().count());
-            at += width + GAP;
+            let long = cell.width();
+            if long > *width {
+                // What follows stands in its column below.
+                self.write_lines(cell, at, 0, out);
+                owed = at + width + self.gap;
+            } else {
+                paint.put(out, cell.colour, &cell.text);
+                owed = width + self.gap - long;
+            }
+            at += width + self.gap;
         }
-        let Some(last) = row.get(widths.len()).filter(|cell| !cell.text.is_empty()) else {
-            out.push('\n');
-            return;
-        };
-        let indent = if below { 4 } else { at };
-        if below && last.colour == Colour::Dim {
-            out.push('\n');
-            return;
+        let last = row.get(self.widths.len());
+        // A head of what stands below would be alone there.
+        let is_shown =
+            |cell: &&Cell| !(cell.text.is_empty() || self.below && cell.colour == Colour::Dim);
+        match last.filter(is_shown) {
+            None if out.ends_with('\n') => {}
+            None => out.push('\n'),
+            Some(last) if self.below && at > 0 => {
+                if !out.ends_with('\n') {
+                    out.push('\n');
+                }
+                self.write_lines(last, BELOW, BELOW, out);
+            }
+            Some(last) => self.write_lines(last, at, owed, out),
         }
-        if below && at > 0 {
+    }
+
+    /// Writes a cell from column `at` on, as many lines as it needs; `owed` blanks are to be written first.
+    fn write_lines(&self, cell: &Cell, at: usize, owed: usize, out: &mut String) {
+        let mut by = owed;
+        for line in wrap(&cell.text, self.paint.width.saturating_sub(at).max(1)) {
+            pad(out, by);
+            self.paint.put(out, cell.colour, line);
             out.push('\n');
-            owed = indent;
-        }
-        let mut lines = wrap(&last.text, paint.width.saturating_sub(indent).max(1));
-        if let Some(first) = lines.next() {
-            pad(out, owed);
-            paint.put(out, last.colour, first);
-            out.push('\n');
-        }
-        for line in lines {
-            pad(out, indent);
-            paint.put(out, last.colour, line);
-            out.push('\n');
+            by = at;
         }
     }
 }
@@ -179,6 +240,14 @@ impl Table {
 fn pad(out: &mut String, by: usize) {
     // Writing to a String cannot fail.
     let _ = write!(out, "{:by$}", "");
+}
+
+/// Lines of at most so many columns, of which those but the first begin further in by `indent`.
+fn wrap_below(text: &str, width: usize, indent: usize) -> impl Iterator<Item = &str> {
+    let first = wrap(text, width).next().unwrap_or_default();
+    let rest = text.get(first.len()..).unwrap_or_default().trim_start();
+    let below = wrap(rest, width.saturating_sub(indent).max(1));
+    core::iter::once(first).chain(below.filter(|line| !line.is_empty()))
 }
 
 /// Lines of at most so many columns, broken at blanks where there are some, and at line ends.
@@ -197,7 +266,8 @@ pub fn wrap(text: &str, width: usize) -> impl Iterator<Item = &str> {
         };
         // A blank that would be the first one of the next line ends this one.
         let fits = paragraph.get(..=end).unwrap_or(paragraph);
-        let (line, next) = match fits.rfind(' ').filter(|at| *at > 0) {
+        let is_between = |at: &usize| fits.get(..*at).is_some_and(|line| !line.trim().is_empty());
+        let (line, next) = match fits.rfind(' ').filter(is_between) {
             Some(blank) => (text.get(..blank), text.get(blank + 1..)),
             None => (text.get(..end), text.get(end..)),
         };

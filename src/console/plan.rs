@@ -34,36 +34,47 @@ pub enum Fate {
 pub fn difference(old: &str, new: &str) -> Vec<Change> {
     let (old, new) = (blocks(old), blocks(new));
     let mut changes = Vec::new();
+    let mut change = |block: &String, fate, before: &[String], after: &[String]| {
+        let lines = lines_that_differ(before, after);
+        let meaning = of_the_start(block, &lines);
+        changes.push(Change {
+            block: block.clone(),
+            fate,
+            // Of a block that comes or goes, all of them.
+            lines: Some(lines)
+                .filter(|_| fate == Fate::Changes)
+                .unwrap_or_default(),
+            meaning: meaning.unwrap_or_default(),
+        });
+    };
     for (block, lines) in &new {
-        let before = old.iter().find(|(other, _)| other == block);
-        let change = match before {
-            None => Change {
-                block: block.clone(),
-                fate: Fate::Comes,
-                lines: Vec::new(),
-                meaning: String::new(),
-            },
-            Some((_, before)) if before == lines => continue,
-            Some((_, before)) => Change {
-                block: block.clone(),
-                fate: Fate::Changes,
-                lines: lines_that_differ(before, lines),
-                meaning: String::new(),
-            },
-        };
-        changes.push(change);
+        match old.iter().find(|(other, _)| other == block) {
+            None => change(block, Fate::Comes, &[], lines),
+            Some((_, before)) if before == lines => {}
+            Some((_, before)) => change(block, Fate::Changes, before, lines),
+        }
     }
-    for (block, _) in &old {
+    for (block, lines) in &old {
         if new.iter().all(|(other, _)| other != block) {
-            changes.push(Change {
-                block: block.clone(),
-                fate: Fate::Goes,
-                lines: Vec::new(),
-                meaning: String::new(),
-            });
+            change(block, Fate::Goes, lines, &[]);
         }
     }
     changes
+}
+
+/// Settings that a reload leaves as they are.
+const OF_THE_START: [&str; 4] = ["control_socket", "instance", "net_namespace", "use_pid_dir"];
+
+/// What is to be said of a change that a reload does not carry out.
+fn of_the_start(block: &str, lines: &[(bool, String)]) -> Option<String> {
+    let lines = lines.iter().map(|(_, line)| line.as_str()).chain([block]);
+    let mut keywords = lines.filter_map(|line| line.split(' ').next());
+    let keyword = keywords.find(|keyword| OF_THE_START.contains(keyword))?;
+    Some(if block.starts_with(keyword) {
+        "at the next start only".to_owned()
+    } else {
+        format!("{keyword} at the next start only")
+    })
 }
 
 /// Top-level blocks, by their first line, each with its lines; a line outside any block is one by itself.
@@ -112,20 +123,20 @@ pub fn write(changes: &[Change], paint: Paint, out: &mut String) {
             Fate::Goes => ("-", Colour::Red),
             Fate::Changes => ("~", Colour::Yellow),
         };
-        paint.put(out, colour, &format!("{sign} {}", change.block));
-        if !change.meaning.is_empty() {
-            out.push_str(": ");
-            out.push_str(&change.meaning);
-        }
-        out.push('\n');
+        let block = format!("{sign} {}", change.block);
+        let text = match change.meaning.as_str() {
+            "" => block.clone(),
+            meaning => format!("{block}: {meaning}"),
+        };
+        paint.lines(out, &text, &block, colour, 2);
         for (comes, line) in &change.lines {
             let (sign, colour) = if *comes {
                 ("+", Colour::Green)
             } else {
                 ("-", Colour::Red)
             };
-            paint.put(out, colour, &format!("    {sign} {line}"));
-            out.push('\n');
+            let text = format!("    {sign} {line}");
+            paint.lines(out, &text, &text, colour, 6);
         }
     }
 }
@@ -207,10 +218,23 @@ vrrp_instance C {
     + priority 150
     + virtual_ipaddress: 10.0.0.3/24
 + vrrp_instance C
-- use_pid_dir
+- use_pid_dir: at the next start only
 - vrrp_instance B
 ";
         assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn what_a_reload_leaves_as_it_is_takes_effect_at_the_next_start() {
+        let socket = "global_defs {\n    router_id a\n    control_socket off\n}\n";
+        for (old, new) in [(OLD, socket), ("", socket), (socket, "")] {
+            let changes = difference(old, new);
+            let global = changes.iter().find(|change| change.block == "global_defs");
+            assert_eq!(
+                global.map(|change| change.meaning.as_str()),
+                Some("control_socket at the next start only")
+            );
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub fn load(name: &str) -> io::Result<()> {
         user: None,
         apart: true,
         input: None,
+        errors: None,
     })?;
     match sys::wait_for_end(child)? {
         Ended::Status(0) => Ok(()),

@@ -16,7 +16,7 @@ use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{UnshareFlags, capabilities, set_capabilities};
 
 use crate::name::{IfName, Ifindex};
 use crate::time::{Instant, micros};
@@ -982,6 +982,7 @@ pub fn kill(process: i32, signal: libc::c_int) -> io::Result<()> {
 // Processes
 
 /// A program to start.
+#[derive(Clone, Copy)]
 pub struct Program<'a> {
     /// Where it is; searched for in `PATH` unless it has a slash.
     pub path: &'a CStr,
@@ -995,6 +996,8 @@ pub struct Program<'a> {
     pub apart: bool,
     /// Its standard input; ours, or nothing where it is apart.
     pub input: Option<BorrowedFd<'a>>,
+    /// Its standard error; likewise.
+    pub errors: Option<BorrowedFd<'a>>,
 }
 
 /// Exit status of a child that could not become the program, as of a shell: not found.
@@ -1068,11 +1071,18 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
         if let Some(input) = program.input {
             libc::dup2(input.as_raw_fd(), 0);
         }
+        if let Some(errors) = program.errors {
+            libc::dup2(errors.as_raw_fd(), 2);
+        }
         if let Some((uid, gid)) = program.user {
-            let refused = libc::setgid(gid) != 0
-                || (libc::geteuid() == 0 && libc::setgroups(1, &raw const gid) != 0)
-                || libc::setuid(uid) != 0;
+            take_up_rights();
+            // More groups give root nothing that it has not got: without them it may go on.
+            let grouped = libc::geteuid() != 0 || libc::setgroups(1, &raw const gid) == 0;
+            let refused =
+                libc::setgid(gid) != 0 || !(grouped || uid == 0) || libc::setuid(uid) != 0;
             if refused {
+                let why = c"not permitted to become its user: CAP_SETUID or CAP_SETGID is missing";
+                libc::write(2, why.as_ptr().cast(), why.count_bytes());
                 libc::_exit(NOT_EXECUTABLE);
             }
         }
@@ -1082,6 +1092,15 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
         if u32::try_from(libc::getppid()) != Ok(parent) {
             libc::_exit(NOT_EXECUTABLE);
         }
+    }
+}
+
+/// Makes effective again what this process may do but has put aside (capabilities(7)).
+fn take_up_rights() {
+    if let Ok(mut sets) = capabilities(None) {
+        sets.effective = sets.permitted;
+        // Whoever needs what is refused here is told so itself.
+        let _ = set_capabilities(None, sets);
     }
 }
 

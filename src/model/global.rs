@@ -105,6 +105,20 @@ pub struct Global {
     pub names: ProcessNames,
 }
 
+impl Global {
+    /// Takes up the settings of a reload, but for those of the start, which cannot change while it runs.
+    pub fn reload(&mut self, new: &Self) {
+        let begun = core::mem::take(self);
+        *self = Self {
+            control_socket: begun.control_socket,
+            net_namespace: begun.net_namespace,
+            instance: begun.instance,
+            use_pid_dir: begun.use_pid_dir,
+            ..new.clone()
+        };
+    }
+}
+
 /// What processes are called in place of their own names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessNames {

@@ -34,6 +34,16 @@ pub struct Lvs {
 }
 
 impl Lvs {
+    /// All but groups and servers.
+    #[must_use]
+    pub fn settings(&mut self) -> Self {
+        let groups = core::mem::take(&mut self.groups);
+        let servers = core::mem::take(&mut self.servers);
+        let settings = self.clone();
+        (self.groups, self.servers) = (groups, servers);
+        settings
+    }
+
     pub(crate) const fn set_flush_on_stop(&mut self, servers: bool) {
         self.flush_on_stop = if servers {
             FlushOnStop::Servers

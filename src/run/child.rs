@@ -11,6 +11,7 @@ use smol::future;
 
 use crate::io::sys::{self, Ended, Program};
 
+use super::complaint::{Complaint, Ear};
 use super::reactor::{sleep, spawn};
 use super::signal;
 
@@ -30,9 +31,9 @@ struct Entry {
 }
 
 /// A process that we have started. Dropping it lets it run on; its end is seen to all the same.
-#[derive(Debug)]
 pub struct Child {
     pid: i32,
+    ear: Option<Ear>,
 }
 
 impl Child {
@@ -42,6 +43,28 @@ impl Child {
     /// When there can be no more processes.
     pub fn start(program: &Program<'_>) -> io::Result<Self> {
         sys::spawn(program).map(Self::of)
+    }
+
+    /// The same, with an ear for what it says on its standard error; without one if there is none to be had.
+    ///
+    /// # Errors
+    /// When there can be no more processes.
+    pub fn start_aloud(program: &Program<'_>) -> io::Result<Self> {
+        let Ok(ear) = Ear::open(program.user.is_some()) else {
+            return Self::start(program);
+        };
+        let mut child = Self::start(&Program {
+            errors: Some(ear.mouth()),
+            ..*program
+        })?;
+        child.ear = Some(ear);
+        Ok(child)
+    }
+
+    /// What it has said on its standard error so far.
+    #[must_use]
+    pub fn complaint(&self) -> Complaint {
+        self.ear.as_ref().map(Ear::complaint).unwrap_or_default()
     }
 
     /// Does something that blocks in a process of its own.
@@ -60,7 +83,7 @@ impl Child {
             orphan: false,
         };
         CHILDREN.with_borrow_mut(|children| children.push(entry));
-        Self { pid }
+        Self { pid, ear: None }
     }
 
     /// Its number; not that of another process as long as this value lives.

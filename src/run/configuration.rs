@@ -43,9 +43,8 @@ pub fn load(options: &Options, reader: Reader) -> Result<Loaded, Exit> {
         log::log!(level, "{line}");
     }
     if options.dump_conf && reader == Reader::First {
-        for line in config::dump::dump(&loaded.model).lines() {
-            log::info!("{line}");
-        }
+        // One record: lines of it that are equal are no repetition.
+        log::info!("{}", config::dump::dump(&loaded.model));
     }
     memory::give_back_later();
     Ok(loaded)

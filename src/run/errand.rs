@@ -63,7 +63,7 @@ pub async fn run(
         // What it has started goes as well; no other process can have its number as long as one of its group lives.
         let _ = sys::kill(-child.pid(), libc::SIGKILL);
     } else if how != Ended::Status(0) {
-        log::error!("{label}: {} {how}", command.text);
+        log::error!("{label}: {} {how}{}", command.text, child.complaint());
     }
     put_off
         .into_iter()

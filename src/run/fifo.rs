@@ -157,7 +157,7 @@ pub fn keep_reader(command: Command, path: &Path, default: Option<User>) -> Task
             let child = scripts::start(label, &command, &arguments, default);
             if let Some(child) = child.map(Reader) {
                 let how = child.0.ended().await;
-                log::warn!("{label}: {} {how}", command.text);
+                log::warn!("{label}: {} {how}{}", command.text, child.0.complaint());
             }
             sleep(patience.after(now().since(started))).await;
         }

@@ -1,7 +1,7 @@
 //! Where log records go: syslog, console, file.
 //!
 //! Nothing here waits: a syslog daemon that is slow, gone, or not there yet costs records, and the next one that gets
-//! through says how many. Records of a level that is not wanted cost a comparison.
+//! through says how many. Records of a level that is not wanted cost a comparison. What repeats is summed up.
 
 use core::fmt::{self, Write as _};
 use core::str::FromStr;
@@ -13,6 +13,11 @@ use std::sync::{Mutex, TryLockError};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::io::sys;
+use crate::time::Instant;
+
+use super::levels::Levels;
+use super::reactor::{now, sleep_until, spawn};
+use super::repetition::Repetition;
 
 /// How many errors are kept for whoever asked for what went wrong; all are in the log.
 const MOST_ERRORS: usize = 8;
@@ -56,7 +61,9 @@ pub struct Setup<'a> {
     pub facility: Option<Facility>,
     /// What the standard error shows.
     pub console: LevelFilter,
-    /// `-D` given how often: details, and still more of them.
+    /// How much of each part; with `-D`, details of what it says nothing of, and still more of them.
+    pub levels: Levels,
+    /// `-D` given how often.
     pub detail: u8,
     /// A file that is appended to.
     pub file: Option<&'a str>,
@@ -67,11 +74,11 @@ pub struct Setup<'a> {
 /// # Errors
 /// When the file cannot be opened; everything else is in force nevertheless.
 pub fn start(setup: &Setup<'_>) -> io::Result<()> {
-    let wanted = match setup.detail {
+    let levels = setup.levels.or(match setup.detail {
         0 => LevelFilter::Info,
         1 => LevelFilter::Debug,
         _ => LevelFilter::Trace,
-    };
+    });
     let opened = setup.file.map(|path| {
         let file = OpenOptions::new().append(true).create(true).open(path);
         file.map_err(|e| io::Error::new(e.kind(), format!("cannot log to {path}: {e}")))
@@ -87,10 +94,11 @@ pub fn start(setup: &Setup<'_>) -> io::Result<()> {
         sinks.syslog = setup.facility.map(Syslog::new);
         sinks.console = setup.console;
         sinks.file = file;
+        sinks.levels = levels;
     }
     // Only the first call sets it; later ones change what it does.
     let _ = log::set_logger(&LOGGER);
-    log::set_max_level(wanted);
+    log::set_max_level(levels.most());
     result
 }
 
@@ -120,6 +128,9 @@ static LOGGER: Logger = Logger(Mutex::new(Sinks {
     syslog: None,
     console: LevelFilter::Off,
     file: None,
+    levels: Levels::all(LevelFilter::Info),
+    repetition: Repetition::new(),
+    summing: false,
     errors: None,
     text: String::new(),
     line: String::new(),
@@ -139,10 +150,34 @@ impl Log for Logger {
             // A record made while another one is being written, by its own arguments.
             Err(TryLockError::WouldBlock) => return,
         };
-        sinks.write(record.level(), record.args());
+        if record.level() <= sinks.levels.of(record.target()) {
+            sinks.take(record.level(), record.args());
+        }
     }
 
-    fn flush(&self) {}
+    /// Says what is held back: for the end.
+    fn flush(&self) {
+        if let Ok(mut sinks) = self.0.try_lock() {
+            sinks.sum_up(Instant(u64::MAX));
+        }
+    }
+}
+
+/// Says what was held back, minute by minute until there is nothing.
+async fn sum_up() {
+    loop {
+        let due = match LOGGER.0.lock() {
+            Ok(mut sinks) => {
+                sinks.sum_up(now());
+                let due = sinks.repetition.deadline();
+                sinks.summing = due.is_some();
+                due
+            }
+            Err(_) => None,
+        };
+        let Some(due) = due else { return };
+        sleep_until(due).await;
+    }
 }
 
 struct Sinks {
@@ -150,6 +185,10 @@ struct Sinks {
     syslog: Option<Syslog>,
     console: LevelFilter,
     file: Option<File>,
+    levels: Levels,
+    repetition: Repetition,
+    /// [`sum_up`] runs.
+    summing: bool,
     /// Those that somebody listens to.
     errors: Option<Vec<String>>,
     /// Buffers that are used again for every record.
@@ -158,7 +197,7 @@ struct Sinks {
 }
 
 impl Sinks {
-    fn write(&mut self, level: Level, args: &fmt::Arguments<'_>) {
+    fn take(&mut self, level: Level, args: &fmt::Arguments<'_>) {
         self.text.clear();
         // A Display that gives up leaves what it has written so far.
         let _ = self.text.write_fmt(*args);
@@ -166,6 +205,29 @@ impl Sinks {
         if let Some(errors) = errors.filter(|errors| errors.len() < MOST_ERRORS) {
             errors.push(self.text.clone());
         }
+        if self.repetition.hear(level, &self.text, now()) {
+            self.write(level);
+        } else if !self.summing {
+            self.summing = true;
+            spawn(sum_up()).detach();
+        }
+    }
+
+    fn sum_up(&mut self, now: Instant) {
+        let mut repetition = core::mem::replace(&mut self.repetition, Repetition::new());
+        repetition.sum_up(now, |level, text, count| {
+            self.text.clear();
+            // Writing to a String cannot fail.
+            let _ = match count {
+                1 => write!(self.text, "once more in the last minute: {text}"),
+                _ => write!(self.text, "{count} times more in the last minute: {text}"),
+            };
+            self.write(level);
+        });
+        self.repetition = repetition;
+    }
+
+    fn write(&mut self, level: Level) {
         let now = sys::local_time();
         let line = &mut self.line;
         for text in self.text.lines() {

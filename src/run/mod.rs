@@ -22,6 +22,7 @@ pub mod check;
 pub mod child;
 pub mod clock;
 pub mod command;
+pub mod complaint;
 pub mod configuration;
 pub mod control;
 pub mod daemonize;
@@ -31,6 +32,7 @@ pub mod fifo;
 pub mod files;
 #[cfg(feature = "genhash")]
 pub mod genhash;
+pub mod levels;
 pub mod logger;
 pub mod lookup;
 pub mod mailbox;
@@ -40,7 +42,9 @@ pub mod options;
 pub mod pidfile;
 pub mod reactor;
 pub mod reload;
+pub mod repetition;
 pub mod replace;
+pub mod rights;
 pub mod scheduling;
 pub mod scripts;
 pub mod signal;
@@ -55,6 +59,7 @@ use daemonize::{Launch, Side};
 use options::Options;
 use pidfile::{PidFile, Running};
 use reload::Mark;
+use rights::{Part, Rights};
 use signal::{Orders, Signals};
 use supervise::{Role, Wanted};
 
@@ -105,6 +110,7 @@ pub fn start(options: &Options, notes: &[String]) -> Exit {
         Some(role) => child(role, options, &mut signals),
         None => parent(options, launch, &mut signals),
     };
+    log::logger().flush();
     done.unwrap_or_else(|exit| exit)
 }
 
@@ -133,15 +139,22 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
         let errand = errand::run("startup_script", hook, user, signals);
         stopped = reactor::block_on(errand).unwrap_or(false);
     }
+    let mut rights = Rights::default();
     let exit = if stopped {
         Exit::Ok
     } else if options.single {
         enter_namespace(options, global)?;
+        let parts = |wanted: Wanted| -> Vec<Part> {
+            let roles = wanted.roles.into_iter().map(Some);
+            roles.chain([None]).collect()
+        };
+        rights.settle(&parts(wanted), &loaded.model);
         let read = || {
             standing.mark.set();
             let loaded = configuration::reload(options, Reader::First);
             standing.mark.clear();
             let loaded = loaded?;
+            rights.settle(&parts(self::wanted(&loaded.model, options)), &loaded.model);
             standing = Standing::of(options, &loaded.model.global);
             name(None, &loaded.model.global);
             Ok(loaded)
@@ -154,6 +167,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
             read,
         ))
     } else {
+        rights.settle(&[None], &loaded.model);
         drop(loaded);
         sys::return_memory();
         let reload = || {
@@ -164,6 +178,7 @@ fn parent(options: &Options, launch: Option<Launch>, signals: &mut Signals) -> R
             standing = Standing::of(options, &loaded.model.global);
             name(None, &loaded.model.global);
             let wanted = self::wanted(&loaded.model, options);
+            rights.settle(&[None], &loaded.model);
             drop(loaded);
             sys::return_memory();
             Ok(wanted)
@@ -226,7 +241,9 @@ fn child(role: Role, options: &Options, signals: &mut Signals) -> Result<Exit, E
     let path = pidfile::path(Some(role), options, &loaded.model.global);
     let _pid_file = PidFile::take_over(&path).map_err(|other| already_running(other, &path))?;
     enter_namespace(options, &loaded.model.global)?;
-    let read = |loaded: &Loaded, mark: &mut Mark| {
+    let mut rights = Rights::default();
+    let mut read = |loaded: &Loaded, mark: &mut Mark| {
+        rights.settle(&[Some(role)], &loaded.model);
         let roles = wanted(&loaded.model, options).roles;
         if roles.contains(&role) {
             mark.has_read(roles.len());
@@ -380,6 +397,7 @@ fn start_log(options: &Options) {
         } else {
             LevelFilter::Warn
         },
+        levels: options.log_level,
         detail: options.log_detail,
         file: file.as_deref(),
     });

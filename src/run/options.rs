@@ -3,6 +3,7 @@
 use argh::{ArgsInfo, FromArgs};
 
 use super::command::Command;
+use super::levels::Levels;
 use super::logger::Facility;
 use super::supervise::Role;
 
@@ -50,6 +51,9 @@ pub struct Options {
     /// log details; twice for more
     #[argh(switch, short = 'D')]
     pub log_detail: u8,
+    /// off, error, warn, info, debug, trace; of vrrp, check, scripts, mail alone as in warn,vrrp=debug
+    #[argh(option, arg_name = "LEVELS", default = "Levels::default()")]
+    pub log_level: Levels,
     /// facility of syslog: 0 to 7, local0 to local7, user, daemon
     #[argh(
         option,

@@ -142,7 +142,12 @@ async fn run(job: &Job, default: Option<User>) {
     let took = Took(now().since(started));
     match how {
         Ended::Status(0) => log::debug!("{}: {} after {took}", job.label, job.command.text),
-        _ => log::warn!("{}: {} {how} after {took}", job.label, job.command.text),
+        _ => log::warn!(
+            "{}: {} {how} after {took}{}",
+            job.label,
+            job.command.text,
+            child.complaint()
+        ),
     }
 }
 
@@ -154,8 +159,8 @@ impl fmt::Display for Took {
     }
 }
 
-/// Starts a command apart from us: its own process group, no standard streams, SIGTERM when we die. `None` after having
-/// logged why it cannot be.
+/// Starts a command apart from us: its own process group, no standard streams but an error output that is
+/// [listened to](Child::complaint), SIGTERM when we die. `None` after having logged why it cannot be.
 ///
 /// It is executed directly with its words, unless it is written in the language of the shell, or the kernel finds that it
 /// has no `#!`.
@@ -193,6 +198,7 @@ pub fn start(
         user: user.map(|user| (user.uid, user.gid)),
         apart: true,
         input: None,
+        errors: None,
     };
     let program = if command.needs_shell() {
         Program {
@@ -204,7 +210,7 @@ pub fn start(
     } else {
         program
     };
-    match Child::start(&program) {
+    match Child::start_aloud(&program) {
         Ok(child) => Some(child),
         Err(error) => {
             log::error!("{label}: cannot run {}: {error}", command.text);

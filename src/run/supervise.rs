@@ -301,6 +301,7 @@ fn start(role: Role) -> io::Result<(Child, Line)> {
         user: None,
         apart: false,
         input: Some(input.as_fd()),
+        errors: None,
     })?;
     Ok((child, line))
 }

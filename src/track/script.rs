@@ -26,6 +26,8 @@ pub struct Script {
     /// That a run was left out has been told.
     skipped: bool,
     last: Option<Run>,
+    /// What the last run had to say about itself.
+    complaint: Box<str>,
     changed: Option<Instant>,
 }
 
@@ -121,6 +123,7 @@ impl Script {
             stage: Stage::Idle,
             skipped: false,
             last: None,
+            complaint: "".into(),
             changed: None,
         }
     }
@@ -153,6 +156,12 @@ impl Script {
     #[must_use]
     pub const fn last(&self) -> Option<Run> {
         self.last
+    }
+
+    /// What the last run wrote on its standard error, the first lines of it in one; empty where that is not known.
+    #[must_use]
+    pub const fn complaint(&self) -> &str {
+        &self.complaint
     }
 
     /// When the verdict last changed.
@@ -223,7 +232,13 @@ impl Script {
         }
     }
 
+    /// The run that has just come to an end wrote this on its standard error.
+    pub fn complained(&mut self, words: Box<str>) {
+        self.complaint = words;
+    }
+
     fn note(&mut self, outcome: Outcome, started: Instant, now: Instant) {
+        self.complaint = "".into();
         self.last = Some(Run {
             outcome,
             took: now.since(started),

@@ -236,6 +236,7 @@ impl World {
                 self.happen(Event::Ended(
                     id,
                     track::Outcome::Status(status.unwrap_or(0)),
+                    Box::default(),
                 ))
             }
             (false, true) => self.happen(Event::Outcome(id, Outcome::Passed)),

@@ -15,11 +15,13 @@
 //! > 9 wake          the engine is woken now, and was not before: the process slept
 //! > 9 asleep advert …    the same, and this is what it hears first
 //! > 4 tracked script NAME up        (or: file, process, statics; down; a number)
+//! > 4 ran SCRIPT passed 0.004          (or: timeout; a status) and its screens tell of it; likewise counted PROCESS 3, read FILE 20
 //! > 5 source 10.0.0.50 gone            (or: here)
 //! > 9 group NAME MEMBER…
 //! > 9 configure NAME key value   > 9 remove NAME   > 9 add NAME   > 9 rename OLD NEW   > 9 reload
 //! > 9 wire          the advert that it would send now, in hex
 //! > 9 stats         the counters that are not zero
+//! > 9 screen [NAME]     what an operator sees; narrow [NAME] on 40 columns, explain NAME
 //! > 9 stop
 //! ```
 //!
@@ -33,6 +35,7 @@
 )]
 
 mod datagram;
+pub(crate) mod screen;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -47,6 +50,7 @@ use keepalite::vrrp::{Action, Engine, Event, Id, Interface, Reading, Tracked, Tr
 
 use crate::made;
 use datagram::destination;
+use screen::{NARROW, WIDE, Watch};
 
 /// A scenario under way.
 pub(crate) struct Player {
@@ -54,6 +58,7 @@ pub(crate) struct Player {
     /// Lines of a configuration file that are not yet read.
     configuration: String,
     engine: Option<Engine>,
+    watch: Watch,
     now: Instant,
     /// Whether lines tell the name.
     names: bool,
@@ -90,6 +95,7 @@ impl Player {
             model: made::model(Vec::new()),
             configuration: String::new(),
             engine: None,
+            watch: Watch::default(),
             now: Instant(0),
             names: false,
             recorded: false,
@@ -129,6 +135,7 @@ impl Player {
         if self.engine.is_none() {
             first_instance(&mut self.model);
             self.engine = Some(Engine::new(&self.model, Instant(0)));
+            self.watch = Watch::start(&self.model);
         }
         let (time, what) = step.split_once(' ').expect(place);
         let at = instant(time);
@@ -149,6 +156,12 @@ impl Player {
             "stop" => self.happen(Event::Stop),
             "interface" => self.interface(rest, place),
             "tracked" => self.tracked(rest, place),
+            "ran" => self.ran(rest, place),
+            "counted" => self.counted(rest, place),
+            "read" => self.read(rest, place),
+            "screen" => return self.screen(WIDE, rest, place),
+            "narrow" => return self.screen(NARROW, rest, place),
+            "explain" => return self.explain(rest, place),
             "source" => {
                 let (address, state) = rest.split_once(' ').expect(place);
                 self.happen(Event::Source {
@@ -218,6 +231,7 @@ impl Player {
         let engine = self.engine.as_mut().expect("started");
         let mut actions = Vec::new();
         act(engine, &self.model, self.now, &mut actions);
+        self.watch.note(&actions, self.now);
         let now = seconds(self.now);
         for action in &actions {
             let written = match engine.whose(action).filter(|_| self.names) {

@@ -87,6 +87,12 @@ impl Daemon {
         }
     }
 
+    /// All that it has said and nobody has heard yet, once it has ended.
+    pub(crate) fn all(&self) -> String {
+        let lines: Vec<String> = self.lines.iter().collect();
+        lines.join("\n")
+    }
+
     /// The number of the VRRP process once it is there and has taken its pid file.
     pub(crate) fn vrrp(&self, place: &Place) -> u32 {
         let line = self.says("Starting VRRP child process");

@@ -37,8 +37,8 @@ fn sentences(view: &View<'_>, pool: &Pool) -> Vec<String> {
     });
     if let (true, Some(sorry)) = (pool.is_sorry(), config.sorry) {
         said.push(format!(
-            "Its sorry server {}:{} stands in until then.",
-            sorry.ip, sorry.port
+            "Its sorry server {} stands in until then.",
+            core::net::SocketAddr::new(sorry.ip, sorry.port)
         ));
     }
     for server in pool.servers() {
@@ -54,7 +54,7 @@ fn sentences(view: &View<'_>, pool: &Pool) -> Vec<String> {
         };
         said.push(match (server.is_up(), pool.is_sorry(), real.inhibit) {
             (true, false, _) if weight == real.weight => {
-                format!("{at} has weight {weight}, as configured; all of its checks pass since {span}{because}.")
+                format!("{at} has weight {weight}, as configured; all of its checks have passed for {span}{because}.")
             }
             (true, false, _) => format!(
                 "{at} has weight {weight} instead of {}, as its checks want it{because}.",
@@ -62,9 +62,9 @@ fn sentences(view: &View<'_>, pool: &Pool) -> Vec<String> {
             ),
             (true, true, _) => format!("{at} is up, but gets nothing while the sorry server stands in{because}."),
             (false, _, true) => format!(
-                "{at} has weight 0 since {span} because a check fails{because}; inhibit_on_failure keeps it in the table."
+                "{at} has had weight 0 for {span} because a check fails{because}; inhibit_on_failure keeps it in the table."
             ),
-            (false, _, false) => format!("{at} is not in the table since {span} because a check fails{because}."),
+            (false, _, false) => format!("{at} has been out of the table for {span} because a check fails{because}."),
         });
     }
     said

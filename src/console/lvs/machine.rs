@@ -16,8 +16,15 @@ pub fn members(view: &View<'_>, wanted: &str) -> Option<String> {
     Some(member(|json| {
         json.boolean("ipvs", view.is_balancing)?;
         json.array_of("virtual_servers", |list| {
-            view.pools(wanted)
-                .try_for_each(|(place, pool)| list.object(|o| virtual_server(o, view, place, pool)))
+            view.pools(wanted).try_for_each(|(place, pool)| {
+                list.object(|o| {
+                    virtual_server(o, view, place, pool)?;
+                    if wanted.is_empty() {
+                        return Ok(());
+                    }
+                    view.events.write_json(&name(pool), view.clock, o)
+                })
+            })
         })
     }))
 }

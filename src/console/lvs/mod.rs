@@ -8,8 +8,9 @@ pub mod overview;
 use core::fmt;
 
 use super::clock::Clock;
+use super::events::Events;
 use super::paint::Colour;
-use crate::check::{Engine, Pool, Probe, Server, kind};
+use crate::check::{Engine, Note, Pool, Probe, Server, kind};
 use crate::model::lvs::Forwarding;
 use crate::time::Span;
 
@@ -19,6 +20,8 @@ pub struct View<'a> {
     pub engine: &'a Engine,
     /// How the kernel uses the real servers of each of them, in their order; none where it does not tell.
     pub connections: &'a [Vec<Option<Connections>>],
+    /// What has happened to them lately, by their names.
+    pub events: &'a Events<String, String>,
     /// Whether the kernel has IPVS.
     pub is_balancing: bool,
     /// The time of looking.
@@ -67,6 +70,17 @@ fn name(pool: &Pool) -> String {
         Service::Mark(mark) => format!("fwmark {mark}"),
         Service::Group(group) => group.clone(),
     }
+}
+
+/// What is kept of a note: whom it is about, and what the log says but for the virtual server's name.
+#[must_use]
+pub fn event(engine: &Engine, note: Note) -> Option<(String, String)> {
+    let pool = engine.pool(note.pool())?;
+    let mut text = engine.say(note).to_string();
+    for word in ["of", "from", "to", "for"] {
+        text = text.replace(&format!(" {word} VS {}", pool.name()), "");
+    }
+    Some((name(pool), text))
 }
 
 /// By the name that is shown, by its address alone, or as keepalived writes it.

@@ -1,7 +1,5 @@
 //! The virtual servers on one screen, or one of them whole.
 
-use core::fmt::Write;
-
 use super::{Health, View, forwarding, name, state, weight};
 use crate::check::Pool;
 use crate::console::paint::{Cell, Colour, Paint, Table};
@@ -41,7 +39,7 @@ pub fn whole(view: &View<'_>, wanted: &str, paint: Paint) -> Option<String> {
         row("scheduler", config.scheduler.to_owned());
         row(
             "quorum",
-            format!("{} of weight {} is up", config.quorum, pool.weight()),
+            format!("{}, and weight {} is up", config.quorum, pool.weight()),
         );
         if let Some(persistence) = config.persistence {
             row("persistence", format!("{}", Span(persistence.timeout)));
@@ -54,12 +52,16 @@ pub fn whole(view: &View<'_>, wanted: &str, paint: Paint) -> Option<String> {
             };
             row(
                 "sorry server",
-                format!("{}:{} {does}", sorry.ip, sorry.port),
+                format!(
+                    "{} {does}",
+                    core::net::SocketAddr::new(sorry.ip, sorry.port)
+                ),
             );
         }
         table.write(paint, &mut out);
         out.push('\n');
         servers(view, place, pool, paint, &mut out);
+        view.events.write(&name(pool), view.clock, paint, &mut out);
     }
     (!out.is_empty()).then_some(out)
 }
@@ -67,8 +69,6 @@ pub fn whole(view: &View<'_>, wanted: &str, paint: Paint) -> Option<String> {
 /// `10.0.0.100:80 up, wlc, 2 of 3 servers, weight 200 of quorum 1`
 fn head(pool: &Pool, paint: Paint, out: &mut String) {
     let (word, colour) = state(pool);
-    let _ = write!(out, "{} ", name(pool));
-    paint.put(out, colour, word);
     let all = pool.servers().len();
     let up = pool
         .servers()
@@ -79,14 +79,15 @@ fn head(pool: &Pool, paint: Paint, out: &mut String) {
     let protocol = config
         .protocol
         .map(|protocol| format!(" {protocol:?}").to_lowercase());
-    let _ = writeln!(
-        out,
-        "{} {}, {up} of {all} servers, weight {} (quorum {})",
+    let text = format!(
+        "{} {word}{} {}, {up} of {all} servers, weight {} (quorum {})",
+        name(pool),
         protocol.unwrap_or_default(),
         config.scheduler,
         pool.weight(),
         config.quorum
     );
+    paint.lines(out, &text, word, colour, 0);
 }
 
 fn servers(view: &View<'_>, place: usize, pool: &Pool, paint: Paint, out: &mut String) {

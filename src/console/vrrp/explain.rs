@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use super::{Found, Sum, Tracker, View, kind_name, weights};
+use super::{Found, Sum, Tracker, View, kind_name, several, weights};
 use crate::time::Span;
 use crate::vrrp::{Bearing, Faults, Group, Influence, Instance, State};
 
@@ -261,10 +261,14 @@ fn tracker(view: &View<'_>, tracker: &Tracker<'_>) -> Vec<String> {
         "{kind} {name} {state}: {}.",
         Found(tracker, view.clock)
     )];
-    if let Tracker::Script { config, .. } = tracker {
+    if let Tracker::Script { config, script } = tracker {
+        if !script.complaint().is_empty() {
+            said.push(format!("It said: {}", script.complaint()));
+        }
         said.push(format!(
-            "It is down after {} failures in a row, and up after {} successes.",
-            config.fall, config.rise
+            "It is down after {} in a row, and up after {}.",
+            several(config.fall, "failure", "failures"),
+            several(config.rise, "success", "successes")
         ));
     }
     for (_, instance) in view.engine.iter() {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Found, Line, Tracker, View, kind_name};
+use super::{Found, Line, Subject, Tracker, View, kind_name};
 use crate::console::json::{Json, member};
 use crate::model::Peering;
 use crate::name::{Family, Version};
@@ -46,7 +46,7 @@ pub fn members(view: &View<'_>, name: &str) -> Option<String> {
             groups().try_for_each(|g| list.object(|o| group(o, g)))
         })?;
         json.array_of("trackers", |list| {
-            trackers().try_for_each(|t| list.object(|o| tracker(o, view, t)))
+            trackers().try_for_each(|t| list.object(|o| tracker(o, view, t, !name.is_empty())))
         })?;
         json.number("unknown_vrids", view.engine.unknown_vrids())
     }))
@@ -118,14 +118,8 @@ fn router(json: &mut Json<'_>, view: &View<'_>, instance: &Instance, whole: bool
     if !whole {
         return Ok(());
     }
-    json.array_of("events", |list| {
-        view.events.of(instance.id()).try_for_each(|event| {
-            list.object(|o| {
-                o.number("at", Seconds(clock.at(event.at)))?;
-                o.text("what", &event.note.to_string())
-            })
-        })
-    })
+    let subject = Subject::Router(instance.id());
+    view.events.write_json(&subject, clock, json)
 }
 
 fn group(json: &mut Json<'_>, group: &Group) -> fmt::Result {
@@ -134,7 +128,12 @@ fn group(json: &mut Json<'_>, group: &Group) -> fmt::Result {
     json.array("members", &group.config().members)
 }
 
-fn tracker(json: &mut Json<'_>, view: &View<'_>, tracker: &Tracker<'_>) -> fmt::Result {
+fn tracker(
+    json: &mut Json<'_>,
+    view: &View<'_>,
+    tracker: &Tracker<'_>,
+    whole: bool,
+) -> fmt::Result {
     let clock = view.clock;
     json.text("name", tracker.name())?;
     json.text("kind", kind_name(Some(tracker.kind())))?;
@@ -151,6 +150,9 @@ fn tracker(json: &mut Json<'_>, view: &View<'_>, tracker: &Tracker<'_>) -> fmt::
                 json.number("last_run", Seconds(clock.at(run.at)))?;
                 json.number("last_took", Seconds(run.took))?;
             }
+            if !script.complaint().is_empty() {
+                json.text("complaint", script.complaint())?;
+            }
         }
         Tracker::File { path, value, .. } => {
             json.text("path", &path.to_string_lossy())?;
@@ -160,5 +162,10 @@ fn tracker(json: &mut Json<'_>, view: &View<'_>, tracker: &Tracker<'_>) -> fmt::
         }
         Tracker::Process { quorum, .. } => json.number("processes", quorum.processes())?,
     }
-    json.text("last", &Found(tracker, clock).to_string())
+    json.text("last", &Found(tracker, clock).to_string())?;
+    if !whole {
+        return Ok(());
+    }
+    let subject = Subject::Tracker(tracker.kind(), tracker.name().into());
+    view.events.write_json(&subject, clock, json)
 }

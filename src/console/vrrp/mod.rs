@@ -1,7 +1,6 @@
 //! Virtual routers, sync groups and trackers as an operator sees them.
 
 pub mod advert;
-pub mod events;
 pub mod explain;
 pub mod machine;
 pub mod metrics;
@@ -10,15 +9,15 @@ pub mod whole;
 
 use core::fmt;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::clock::Clock;
+use super::events::Events;
 use super::paint::Colour;
 use crate::model::{Address, ProcessTracker, ScriptTracker};
 use crate::time::{Instant, Seconds, Span};
-use crate::track::{Quorum, Script};
-use crate::vrrp::{Bearing, Engine, Influence, Instance, State, TrackerKind};
-
-pub use events::Events;
+use crate::track::{Outcome, Quorum, Script};
+use crate::vrrp::{Bearing, Engine, Id, Influence, Instance, Note, Reading, State, TrackerKind};
 
 /// What there is to look at, and when.
 pub struct View<'a> {
@@ -27,9 +26,45 @@ pub struct View<'a> {
     /// What is watched for them.
     pub trackers: &'a [Tracker<'a>],
     /// What has happened to them lately.
-    pub events: &'a Events,
+    pub events: &'a Events<Subject, Happening>,
     /// The time of looking.
     pub clock: Clock,
+}
+
+/// To whom something has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A virtual router.
+    Router(Id),
+    /// What is watched for them, by kind and name.
+    Tracker(TrackerKind, Rc<str>),
+}
+
+/// What has happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Happening {
+    /// What the log says of a virtual router.
+    Note(Note),
+    /// What a tracker reads now; of a script also how its run ended.
+    Reads(Reading, Option<Outcome>),
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (reading, outcome) = match self {
+            Self::Note(note) => return note.fmt(f),
+            Self::Reads(reading, outcome) => (reading, outcome),
+        };
+        match reading {
+            Reading::Up => f.write_str("up")?,
+            Reading::Down => f.write_str("down")?,
+            Reading::Value(value) => write!(f, "{value}")?,
+        }
+        match outcome {
+            Some(outcome) => write!(f, ": {outcome}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Something that is watched.
@@ -134,6 +169,14 @@ const fn kind_name(kind: Option<TrackerKind>) -> &'static str {
         Some(TrackerKind::File) => "file",
         Some(TrackerKind::Process) => "process",
         Some(TrackerKind::Statics) => "statics",
+    }
+}
+
+/// `1 failure`, `2 failures`.
+fn several(count: impl Into<u64>, one: &str, more: &str) -> String {
+    match count.into() {
+        1 => format!("1 {one}"),
+        count => format!("{count} {more}"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use super::{Found, Line, Sum, Tracker, View, kind_name, state_colour};
+use super::{Found, Line, Subject, Sum, Tracker, View, kind_name, several, state_colour};
 use crate::console::clock::Clock;
 use crate::console::paint::{Cell, Colour, Paint, Table};
 use crate::model::{Auth, Peering};
@@ -26,17 +26,18 @@ pub fn whole(view: &View<'_>, name: &str, paint: Paint) -> Option<String> {
 }
 
 /// `VI_1 is MASTER for 2h 3m, since Nov 27 15:15:02`
-fn headline(name: &str, state: State, paint: Paint, out: &mut String) {
-    let _ = write!(out, "{name} is ");
-    paint.put(out, state_colour(state), &state.to_string());
+fn headline(name: &str, state: State, more: &str, paint: Paint, out: &mut String) {
+    let text = format!("{name} is {state}{more}");
+    paint.lines(out, &text, &state.to_string(), state_colour(state), 0);
+    out.push('\n');
 }
 
 fn router(view: &View<'_>, instance: &Instance, paint: Paint, out: &mut String) {
     let clock = view.clock;
     let since = instance.since();
-    headline(&instance.config().name, instance.state(), paint, out);
     let (span, date) = (Span(clock.ago(since)), clock.date(since));
-    let _ = writeln!(out, " for {span}, since {date}\n");
+    let more = format!(" for {span}, since {date}");
+    headline(&instance.config().name, instance.state(), &more, paint, out);
     let mut table = Table::default();
     let mut row = |key: &str, value: String| table.row([key.into(), value.into()]);
     row("router", identity(instance));
@@ -53,7 +54,8 @@ fn router(view: &View<'_>, instance: &Instance, paint: Paint, out: &mut String) 
     row("adverts", adverts(instance));
     table.write(paint, out);
     tracked(view, instance, paint, out);
-    events(view, instance, paint, out);
+    let subject = Subject::Router(instance.id());
+    view.events.write(&subject, clock, paint, out);
 }
 
 fn identity(instance: &Instance) -> String {
@@ -139,8 +141,10 @@ fn adverts(instance: &Instance) -> String {
     let stats = instance.stats();
     let refused: u64 = stats.refused().iter().map(|(_, count)| count).sum();
     let mut text = format!(
-        "{} sent, {} received, {refused} refused; {} times master",
-        stats.advert_sent, stats.advert_rcvd, stats.become_master
+        "{} sent, {} received, {refused} refused; {} master",
+        stats.advert_sent,
+        stats.advert_rcvd,
+        several(stats.become_master, "time", "times")
     );
     for (why, count) in stats.refused().iter().filter(|(_, count)| *count > 0) {
         let _ = write!(text, "; {count} {why}");
@@ -175,21 +179,9 @@ fn tracked(view: &View<'_>, instance: &Instance, paint: Paint, out: &mut String)
     }
 }
 
-fn events(view: &View<'_>, instance: &Instance, paint: Paint, out: &mut String) {
-    let mut table = Table::with_heads(&["LATELY", ""]);
-    for event in view.events.of(instance.id()) {
-        let date = view.clock.date(event.at).to_string();
-        table.row([date.into(), event.note.to_string().into()]);
-    }
-    if !table.is_empty() {
-        out.push('\n');
-        table.write(paint, out);
-    }
-}
-
 fn group(view: &View<'_>, group: &Group, paint: Paint, out: &mut String) {
-    headline(&group.config().name, group.state(), paint, out);
-    out.push_str(", as all of its members are together\n\n");
+    let more = ", as all of its members are together";
+    headline(&group.config().name, group.state(), more, paint, out);
     let mut table = Table::with_heads(&["ROUTER", "STATE", "WHY"]);
     for name in &group.config().members {
         let Some(member) = view.instance(name) else {
@@ -212,31 +204,38 @@ fn group(view: &View<'_>, group: &Group, paint: Paint, out: &mut String) {
 
 fn tracker(view: &View<'_>, tracker: &Tracker<'_>, paint: Paint, out: &mut String) {
     let (kind, name) = (kind_name(Some(tracker.kind())), tracker.name());
-    let _ = write!(out, "{kind} {name} ");
-    match tracker.up() {
-        Some(true) => paint.put(out, Colour::Green, "is up"),
-        Some(false) => paint.put(out, Colour::Red, "is down"),
-        None => out.push_str("is watched"),
-    }
+    let (state, colour) = match tracker.up() {
+        Some(true) => ("is up", Colour::Green),
+        Some(false) => ("is down", Colour::Red),
+        None => ("is watched", Colour::Plain),
+    };
+    let mut text = format!("{kind} {name} {state}");
     if let Some(changed) = tracker.changed() {
         let (span, date) = (Span(view.clock.ago(changed)), view.clock.date(changed));
-        let _ = write!(out, " for {span}, since {date}");
+        let _ = match tracker {
+            Tracker::File { .. } => write!(text, "; its number changed {span} ago, at {date}"),
+            _ => write!(text, " for {span}, since {date}"),
+        };
     }
-    out.push_str("\n\n");
+    paint.lines(out, &text, state, colour, 0);
+    out.push('\n');
     let mut table = Table::default();
     let mut row = |key: &str, value: String| table.row([key.into(), value.into()]);
     row("last", Found(tracker, view.clock).to_string());
     match tracker {
-        Tracker::Script { config, .. } => {
+        Tracker::Script { config, script } => {
+            if !script.complaint().is_empty() {
+                row("it said", script.complaint().to_owned());
+            }
             row("command", config.command.text.clone());
             row(
                 "rhythm",
                 format!(
-                    "each {}, for at most {}; down after {} failures, up after {} successes",
+                    "each {}, for at most {}; down after {}, up after {}",
                     Span(config.interval),
                     Span(config.timeout),
-                    config.fall,
-                    config.rise
+                    several(config.fall, "failure", "failures"),
+                    several(config.rise, "success", "successes")
                 ),
             );
         }
@@ -254,4 +253,6 @@ fn tracker(view: &View<'_>, tracker: &Tracker<'_>, paint: Paint, out: &mut Strin
         .collect();
     row("tracked by", users.join(" "));
     table.write(paint, out);
+    let subject = Subject::Tracker(tracker.kind(), name.into());
+    view.events.write(&subject, view.clock, paint, out);
 }

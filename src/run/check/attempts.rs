@@ -34,7 +34,10 @@ impl Attempts {
             news.post(match &checker.check {
                 Check::Misc {
                     command, timeout, ..
-                } => News::Ended(id, command::run(command, *timeout, default).await),
+                } => {
+                    let (outcome, words) = command::run(command, *timeout, default).await;
+                    News::Ended(id, outcome, words)
+                }
                 _ => News::Outcome(id, prober::attempt(&checker, page).await),
             });
         });

@@ -15,19 +15,23 @@ use crate::track::Outcome;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs a command to its end; after `limit` it is asked to end, which is a failure however it ends. Dropped before, it takes
-/// the command with it.
-pub async fn run(command: &Command, limit: Duration, default: Option<User>) -> Outcome {
+/// the command with it. Beside the outcome stands what it complained of.
+pub async fn run(command: &Command, limit: Duration, default: Option<User>) -> (Outcome, Box<str>) {
     let Some(child) = scripts::start("MISC_CHECK", command, &[], default) else {
-        return Outcome::NotStarted;
+        return (Outcome::NotStarted, Box::default());
     };
     let mut running = Running(Some(child));
-    if let Some(ended) = running.within(limit).await {
+    let ended = running.within(limit).await;
+    let words = running.0.as_ref().map(|child| child.complaint().words());
+    let words = words.unwrap_or_default();
+    if let Some(ended) = ended {
         running.0 = None;
-        return match ended {
+        let outcome = match ended {
             Ended::Status(0) => Outcome::Passed,
             Ended::Status(status) => Outcome::Status(status),
             Ended::Signal(number) => Outcome::Signal(number),
         };
+        return (outcome, words);
     }
     running.signal(libc::SIGTERM);
     if running.within(GRACE).await.is_none() {
@@ -38,7 +42,7 @@ pub async fn run(command: &Command, limit: Duration, default: Option<User>) -> O
         let _ = sys::kill(-child.pid(), libc::SIGKILL);
         child.ended().await;
     }
-    Outcome::TimedOut
+    (Outcome::TimedOut, words)
 }
 
 /// A command that runs; dropped, it is asked to end.

@@ -61,6 +61,7 @@ fn look(director: &mut Director, show: impl FnOnce(&View<'_>) -> Option<String>)
     let view = View {
         engine: director.engine(),
         connections: &connections,
+        events: director.lately(),
         is_balancing: director.is_balancing(),
         clock: clock(now()),
     };
@@ -69,7 +70,9 @@ fn look(director: &mut Director, show: impl FnOnce(&View<'_>) -> Option<String>)
 
 /// What a reload would do to the virtual servers; global settings are told by the process of the virtual routers, if there is one.
 fn plan(director: &Director, new: &Model) -> Vec<Change> {
-    let alone = new.instances.is_empty() && new.statics == Statics::default();
+    let alone = new.instances.is_empty()
+        && new.statics == Statics::default()
+        && new.lvs.sync_daemon.is_none();
     let mut old = Model {
         lvs: director.running(),
         ..Model::default()
@@ -78,12 +81,10 @@ fn plan(director: &Director, new: &Model) -> Vec<Change> {
         lvs: new.lvs.clone(),
         ..Model::default()
     };
-    // What bears on the start only, or on nothing that is kept.
+    // It bears on the start only.
     other.lvs.flush = old.lvs.flush;
-    old.lvs.sync_daemon.clone_from(&new.lvs.sync_daemon);
-    old.lvs.log_all_failures = new.lvs.log_all_failures;
-    old.lvs.no_checker_emails = new.lvs.no_checker_emails;
-    old.lvs.tls.clone_from(&new.lvs.tls);
+    // That of the virtual routers runs it.
+    other.lvs.sync_daemon.clone_from(&old.lvs.sync_daemon);
     if alone {
         old.global = director.global().clone();
         other.global = new.global.clone();

@@ -11,10 +11,11 @@ use super::attempts::Attempts;
 use super::notifier::Notifier;
 use super::presence::{Move, Presence};
 use super::table::VirtualTable;
-use crate::check::{Action, Engine, Event, PoolId};
-use crate::console::lvs::Connections;
+use crate::check::{Action, Engine, Event, Note, PoolId};
+use crate::console::events::Events;
+use crate::console::lvs::{Connections, event};
 use crate::error::Chain;
-use crate::model::lvs::{Check, FlushOnStop, Lvs, Timeouts};
+use crate::model::lvs::{Check, FlushOnStop, Lvs};
 use crate::model::{FileTracker, Global, Model};
 use crate::run::files::{self, Files};
 use crate::run::mailbox::Mailbox;
@@ -24,8 +25,8 @@ use crate::time::Instant;
 /// Everything that the checkers process is.
 pub struct Director {
     global: Global,
-    timeouts: Timeouts,
-    flush_on_stop: FlushOnStop,
+    /// What holds for all virtual servers.
+    settings: Lvs,
     engine: Engine,
     table: VirtualTable,
     attempts: Attempts,
@@ -34,6 +35,8 @@ pub struct Director {
     /// With `ha_suspend` only.
     presence: Option<Presence>,
     news: Mailbox<News>,
+    /// What has happened lately, for who asks.
+    lately: Events<String, String>,
     actions: Vec<Action>,
     changed: Vec<PoolId>,
 }
@@ -42,17 +45,18 @@ impl Director {
     /// Makes the table what it should be before the first check, and begins to check.
     #[must_use]
     pub fn start(model: &mut Model) -> Self {
-        let lvs = core::mem::take(&mut model.lvs);
-        let (timeouts, flush_on_stop) = (lvs.timeouts, lvs.flush_on_stop);
+        let mut lvs = core::mem::take(&mut model.lvs);
+        let settings = lvs.settings();
+        let timeouts = settings.timeouts;
         let news = Mailbox::default();
         let mut director = Self {
             notifier: Notifier::new(&model.global, lvs.no_checker_emails),
             table: VirtualTable::new(lvs.flush),
             attempts: Attempts::new(news.clone()),
+            lately: Events::default(),
             files: Files::default(),
             presence: None,
-            timeouts,
-            flush_on_stop,
+            settings,
             news,
             actions: Vec::new(),
             changed: Vec::new(),
@@ -135,10 +139,13 @@ impl Director {
     /// The configuration that runs, as far as it is about virtual servers.
     #[must_use]
     pub fn running(&self) -> Lvs {
+        let Lvs {
+            groups, servers, ..
+        } = self.engine.running();
         Lvs {
-            timeouts: self.timeouts,
-            flush_on_stop: self.flush_on_stop,
-            ..self.engine.running()
+            groups,
+            servers,
+            ..self.settings.clone()
         }
     }
 
@@ -146,6 +153,12 @@ impl Director {
     #[must_use]
     pub const fn global(&self) -> &Global {
         &self.global
+    }
+
+    /// What has happened lately.
+    #[must_use]
+    pub const fn lately(&self) -> &Events<String, String> {
+        &self.lately
     }
 
     /// Whether the kernel has IPVS.
@@ -165,7 +178,7 @@ impl Director {
     pub fn tick(&mut self) {
         let now = now();
         if self.table.deadline() <= now {
-            self.table.settle(&self.engine, self.timeouts, now);
+            self.table.settle(&self.engine, self.settings.timeouts, now);
         }
         self.engine.handle(Event::Deadline, now, &mut self.actions);
         self.carry_out();
@@ -185,7 +198,7 @@ impl Director {
             }
             let event = match &news {
                 News::Outcome(id, outcome) => Event::Outcome(*id, outcome.clone()),
-                News::Ended(id, outcome) => Event::Ended(*id, *outcome),
+                News::Ended(id, outcome, words) => Event::Ended(*id, *outcome, words.clone()),
                 News::File(name, value) => Event::File {
                     name,
                     value: *value,
@@ -242,26 +255,33 @@ impl Director {
         for action in actions.drain(..) {
             match action {
                 Action::Notify(notice) => self.notifier.tell(&self.engine, notice),
-                Action::Say(note) => log::log!(note.level(), "{}", self.engine.say(note)),
+                Action::Say(note) => self.say(note),
                 _ => {}
             }
         }
         self.actions = actions;
     }
 
+    /// To the log, and to who asks later.
+    fn say(&mut self, note: Note) {
+        log::log!(note.level(), "{}", self.engine.say(note));
+        if let Some((pool, text)) = event(&self.engine, note) {
+            self.lately.push(now(), pool, text);
+        }
+    }
+
     /// Carries out another configuration: what did not change does not notice.
     pub fn reload(&mut self, model: &mut Model) {
-        let lvs = core::mem::take(&mut model.lvs);
+        let mut lvs = core::mem::take(&mut model.lvs);
         // Who goes is told of while the names are still known.
         self.engine.depart(&lvs, &mut self.actions);
         self.carry_out();
-        if lvs.timeouts != self.timeouts {
-            self.timeouts = lvs.timeouts;
+        if lvs.timeouts != self.settings.timeouts {
             self.table.set_timeouts(lvs.timeouts);
         }
-        self.flush_on_stop = lvs.flush_on_stop;
+        self.settings = lvs.settings();
         self.notifier.reload(&model.global, lvs.no_checker_emails);
-        self.global = model.global.clone();
+        self.global.reload(&model.global);
         let moves = self.listen(&lvs);
         self.tell_moves(moves);
         let now = now();
@@ -279,7 +299,8 @@ impl Director {
         if keep {
             return;
         }
-        self.table.clear(self.flush_on_stop == FlushOnStop::All);
+        let all = self.settings.flush_on_stop == FlushOnStop::All;
+        self.table.clear(all);
         self.engine.handle(Event::Stop, now(), &mut self.actions);
         self.carry_out();
     }

@@ -25,8 +25,8 @@ pub use drive::drive;
 pub enum News {
     /// What became of an attempt at talking to a server.
     Outcome(ProbeId, Outcome),
-    /// How a command ended.
-    Ended(ProbeId, track::Outcome),
+    /// How a command ended, and what it complained of.
+    Ended(ProbeId, track::Outcome, Box<str>),
     /// The number in a `track_file`.
     File(Rc<str>, i64),
 }
@@ -35,7 +35,7 @@ impl News {
     /// The probe whose attempt is over.
     const fn about(&self) -> Option<ProbeId> {
         match self {
-            Self::Outcome(id, _) | Self::Ended(id, _) => Some(*id),
+            Self::Outcome(id, _) | Self::Ended(id, ..) => Some(*id),
             Self::File(..) => None,
         }
     }

@@ -21,7 +21,7 @@ pub(super) struct Terminal {
     /// Whether it is one.
     pub(super) is_one: bool,
     pub(super) rows: u16,
-    columns: u16,
+    pub(super) columns: u16,
 }
 
 impl Terminal {
@@ -29,21 +29,28 @@ impl Terminal {
         let out = io::stdout();
         let is_one = out.is_terminal();
         let size = rustix::termios::tcgetwinsize(&out).ok();
-        let size = size.filter(|size| is_one && size.ws_col > 0 && size.ws_row > 0);
+        let size = size.filter(|_| is_one);
+        // A serial line knows neither, some terminals only one.
+        let known = |number: Option<u16>, usual| number.filter(|n| *n > 0).unwrap_or(usual);
         Self {
             is_one,
-            rows: size.map_or(24, |size| size.ws_row),
-            columns: size.map_or(80, |size| size.ws_col),
+            rows: known(size.map(|size| size.ws_row), 24),
+            columns: known(size.map(|size| size.ws_col), 80),
         }
     }
 
     /// Colours on a terminal only, and only where nobody minds (<https://no-color.org>).
-    pub(super) fn form(&self) -> Form {
+    pub(super) fn has_colours(&self) -> bool {
         let minds = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        self.is_one && !minds && !dumb
+    }
+
+    /// How a daemon is to write for it.
+    pub(super) fn form(&self) -> Form {
         Form::Text {
             width: self.columns,
-            colour: self.is_one && !minds && !dumb,
+            colour: self.has_colours(),
         }
     }
 }

@@ -1,17 +1,20 @@
 //! `keepalite listen`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use argh::{ArgsInfo, FromArgs};
 
+use super::ask::Terminal;
 use crate::config;
+use crate::console::paint::Colour;
 use crate::console::vrrp::advert::{Place, Speakers, describe};
 use crate::error::Exit;
 use crate::io::sniffer::Sniffer;
 use crate::name::IfName;
 use crate::run::clock::clock;
 use crate::run::configuration;
+use crate::run::control::answers::paint;
 use crate::run::options::Options;
 use crate::run::reactor::now;
 
@@ -49,7 +52,14 @@ impl Listen {
         let file = Path::new(&options.use_file);
         let ours = config::load(file, &configuration::reading(options)).ok();
         let ours = ours.as_ref().map(|loaded| &loaded.model);
-        let red = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let terminal = Terminal::of_stdout();
+        // Programs want an advert on one line.
+        let width = if terminal.is_one {
+            terminal.columns
+        } else {
+            u16::MAX
+        };
+        let paint = paint(width, terminal.has_colours());
         let mut speakers = Speakers::default();
         let mut buffer = [0; 2048];
         let mut left = self.count;
@@ -71,11 +81,12 @@ impl Listen {
             let date = clock(now).date(now);
             let mut text = String::new();
             for (row, line) in said.iter().enumerate() {
-                text.push_str(&match (row, red) {
-                    (0, _) => format!("{date} {line}\n"),
-                    (_, true) => format!("    \x1b[31m{line}\x1b[0m\n"),
-                    (_, false) => format!("    {line}\n"),
-                });
+                if row == 0 {
+                    paint.lines(&mut text, &format!("{date} {line}"), "", Colour::Plain, 8);
+                } else {
+                    let line = format!("    {line}");
+                    paint.lines(&mut text, &line, &line, Colour::Red, 8);
+                }
             }
             // Whoever closes the pipe has read enough.
             let mut out = io::stdout().lock();

@@ -2,6 +2,11 @@
 
 mod ask;
 mod explain;
+#[cfg(feature = "help")]
+pub mod help;
+#[cfg(not(feature = "help"))]
+#[path = "no_help.rs"]
+pub mod help;
 #[cfg(feature = "vrrp")]
 mod listen;
 mod plan;

@@ -40,7 +40,8 @@ pub struct Burst {
 /// Bursts in the order in which they were asked for.
 #[derive(Debug)]
 pub struct Announcer {
-    socket: FrameSocket,
+    /// None where the kernel refused it.
+    socket: Option<FrameSocket>,
     waiting: VecDeque<Waiting>,
 }
 
@@ -52,9 +53,9 @@ struct Waiting {
 }
 
 impl Announcer {
-    /// Sends through `socket`.
+    /// Sends through `socket`, or without one does not send.
     #[must_use]
-    pub const fn new(socket: FrameSocket) -> Self {
+    pub const fn new(socket: Option<FrameSocket>) -> Self {
         Self {
             socket,
             waiting: VecDeque::new(),
@@ -63,7 +64,7 @@ impl Announcer {
 
     /// Asks for a burst.
     pub fn push(&mut self, burst: Burst, now: Instant) {
-        if !burst.ips.is_empty() && burst.repeat > 0 {
+        if self.socket.is_some() && !burst.ips.is_empty() && burst.repeat > 0 {
             self.waiting.push_back(Waiting {
                 burst,
                 next: 0,
@@ -85,9 +86,12 @@ impl Announcer {
 
     /// Sends what is due, at most one portion of each burst.
     pub fn send(&mut self, now: Instant) {
+        let Some(socket) = &mut self.socket else {
+            return;
+        };
         for waiting in &mut self.waiting {
             if waiting.due <= now {
-                waiting.portion(&mut self.socket, now);
+                waiting.portion(socket, now);
             }
         }
         self.waiting.retain(|waiting| waiting.burst.repeat > 0);

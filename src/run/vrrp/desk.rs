@@ -82,7 +82,7 @@ fn look(router: &Router, show: impl FnOnce(&View<'_>) -> Option<String>) -> Part
     let view = View {
         engine: router.engine(),
         trackers: &trackers,
-        events: router.events(),
+        events: router.lately(),
         clock: clock(now()),
     };
     Part::found(show(&view), || view.names())

@@ -18,6 +18,12 @@ impl Replicator {
     pub fn reload(&mut self, _: Option<SyncDaemon>, _: &Engine) {}
 
     /// Nothing.
+    #[must_use]
+    pub const fn config(&self) -> Option<&SyncDaemon> {
+        None
+    }
+
+    /// Nothing.
     pub const fn try_again(&mut self, _: &Engine) {}
 
     /// Nothing.

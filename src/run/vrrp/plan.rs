@@ -3,13 +3,14 @@
 use super::router::Router;
 use crate::config::dump::dump;
 use crate::console::plan::{Change, Fate, difference};
+use crate::model::lvs::SyncDaemon;
 use crate::model::{FileTracker, Lvs, Model, Tracking, Weight};
 use crate::vrrp::{Instance, TrackerKind};
 
 /// The changes from what runs to another configuration, each with what it means.
 pub(super) fn plan(router: &Router, new: &Model) -> Vec<Change> {
     let mut new = new.clone();
-    new.lvs = Lvs::default();
+    new.lvs = of_routers(new.lvs.sync_daemon);
     // What nobody tracks is not run either.
     let tracked = names(&new, |t| &t.scripts);
     new.scripts.retain(|script| tracked.contains(&script.name));
@@ -81,7 +82,15 @@ fn running(router: &Router, new: &Model) -> Model {
             .iter()
             .map(|(_, instance)| instance.config().clone())
             .collect(),
-        lvs: Lvs::default(),
+        lvs: of_routers(router.sync_daemon().cloned()),
+    }
+}
+
+/// What the process of the virtual routers does for virtual servers.
+fn of_routers(sync_daemon: Option<SyncDaemon>) -> Lvs {
+    Lvs {
+        sync_daemon,
+        ..Lvs::default()
     }
 }
 

@@ -39,6 +39,12 @@ impl Replicator {
         self.follow(engine);
     }
 
+    /// The configuration that is in force.
+    #[must_use]
+    pub const fn config(&self) -> Option<&SyncDaemon> {
+        self.config.as_ref()
+    }
+
     fn open(&mut self) {
         match Ipvs::open() {
             Ok(mut ipvs) => {

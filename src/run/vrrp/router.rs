@@ -28,10 +28,12 @@ use super::replicator::Replicator;
 use super::sockets::Sockets;
 use super::trackers::Trackers;
 use super::world::World;
-use crate::console::vrrp::Events;
+use crate::console::events::Events;
+use crate::console::vrrp::{Happening, Subject};
 use crate::io::frame::FrameSocket;
 use crate::io::monitor::{Change, Monitor};
 use crate::io::netlink::Netlink;
+use crate::model::lvs::SyncDaemon;
 use crate::model::{Global, Model, Statics};
 use crate::name::{IfName, Priority};
 use crate::run::reactor::{Source, now};
@@ -77,7 +79,8 @@ pub struct Router {
     /// When the last advert was read.
     heard_at: Instant,
     work: VecDeque<Work>,
-    events: Events,
+    /// What has happened lately, for who asks.
+    lately: Events<Subject, Happening>,
     /// What is left of [`Work::Reconcile`], as it was planned.
     steps: VecDeque<Step>,
     actions: Vec<Action>,
@@ -132,6 +135,10 @@ impl Router {
             let begun = Recorder::start(file, model, began).map(Box::new);
             begun.map_err(|e| format!("cannot write the recording {}: {e}", file.display()))
         });
+        let frames = FrameSocket::open().map_err(|error| {
+            log::error!("{error}; no address is announced");
+        });
+        let frames = frames.ok();
         let mut router = Self {
             firewall: Firewall::new(&model.global),
             links,
@@ -141,7 +148,7 @@ impl Router {
             notifier: Notifier::new(&model.global),
             replicator: Replicator::default(),
             trackers: Trackers::new(model),
-            announcer: Announcer::new(FrameSocket::open()?),
+            announcer: Announcer::new(frames),
             sockets: Sockets::default(),
             monitor: Source::new(monitor),
             ours: Map::new(),
@@ -149,7 +156,7 @@ impl Router {
             recorder: recorder.transpose()?,
             heard_at: Instant(0),
             work: VecDeque::new(),
-            events: Events::default(),
+            lately: Events::default(),
             steps: VecDeque::new(),
             actions: Vec::new(),
             changes: Vec::new(),
@@ -207,10 +214,16 @@ impl Router {
         self.desired.statics()
     }
 
+    /// The `lvs_sync_daemon` that is in force.
+    #[must_use]
+    pub const fn sync_daemon(&self) -> Option<&SyncDaemon> {
+        self.replicator.config()
+    }
+
     /// What has happened lately.
     #[must_use]
-    pub const fn events(&self) -> &Events {
-        &self.events
+    pub const fn lately(&self) -> &Events<Subject, Happening> {
+        &self.lately
     }
 
     /// When [`Self::tick`] has something to do: at once while there is work.
@@ -324,6 +337,10 @@ impl Router {
                 reading: found.reading,
             };
             self.happened(Event::Tracked(tracked), now);
+            let outcome = self.trackers.outcome(&found);
+            let subject = Subject::Tracker(found.kind, found.name);
+            self.lately
+                .push(now, subject, Happening::Reads(found.reading, outcome));
         }
         self.work();
     }
@@ -391,7 +408,8 @@ impl Router {
                     self.work.push_back(Work::Tell(news));
                 }
                 Action::Say { id, note } => {
-                    self.events.push(now(), id, note);
+                    let subject = Subject::Router(id);
+                    self.lately.push(now(), subject, Happening::Note(note));
                     if let Some(instance) = self.engine.get(id) {
                         log::log!(note.level(), "({}) {note}", instance.config().name);
                     }
@@ -466,7 +484,7 @@ impl Router {
         self.trackers.reload(model);
         self.replicator
             .reload(model.lvs.sync_daemon.clone(), &self.engine);
-        self.global = model.global.clone();
+        self.global.reload(&model.global);
         self.patience.clear();
         self.listen_to_routes();
         self.look_around();

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::model::{Model, Tracking, Weight};
 use crate::run::files::{Files, WatchedFile};
 use crate::run::mailbox::Mailbox;
+use crate::track::Outcome;
 use crate::vrrp::{Reading, TrackerKind};
 
 mod process;
@@ -100,6 +101,17 @@ impl Trackers {
     #[must_use]
     pub fn take(&self) -> Option<Finding> {
         self.news.take()
+    }
+
+    /// How the run of a script ended by which something was found out.
+    #[must_use]
+    pub fn outcome(&self, found: &Finding) -> Option<Outcome> {
+        let is = |script: &&WatchedScript| script.config().name == *found.name;
+        let mut scripts = self.scripts.iter();
+        let script = scripts
+            .find(is)
+            .filter(|_| found.kind == TrackerKind::Script)?;
+        script.script().last().map(|run| run.outcome)
     }
 
     /// The scripts, to look at: what their last run was, and when they changed.

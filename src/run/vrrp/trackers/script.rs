@@ -143,7 +143,10 @@ impl Runner {
                 Err(outcome) => self.over(outcome, None),
             },
             Order::Terminate => match attempt {
-                Some(Attempt::Program(running)) => running.signal_group(libc::SIGTERM),
+                Some(Attempt::Program(running)) => {
+                    self.heed(running);
+                    running.signal_group(libc::SIGTERM);
+                }
                 // There is nobody who would not obey.
                 _ => self.over(Outcome::TimedOut, attempt.take()),
             },
@@ -169,12 +172,24 @@ impl Runner {
 
     fn over(&mut self, outcome: Outcome, attempt: Option<Attempt>) {
         let given_up = self.script.borrow_mut().ended(outcome, now());
-        if let (true, Some(Attempt::Program(running))) = (given_up, attempt) {
-            // No other process can have its number as long as one of its group lives.
-            let group = running.0.as_ref().map(Child::pid);
-            group.map(|group| sys::kill(-group, libc::SIGKILL));
+        match attempt {
+            Some(Attempt::Program(running)) if given_up => {
+                // No other process can have its number as long as one of its group lives.
+                let group = running.0.as_ref().map(Child::pid);
+                group.map(|group| sys::kill(-group, libc::SIGKILL));
+            }
+            Some(Attempt::Program(running)) => self.heed(&running),
+            _ => {}
         }
         self.tell();
+    }
+
+    /// Takes note of what a run that is over has complained of.
+    fn heed(&self, running: &Running) {
+        let words = running.0.as_ref().map(|child| child.complaint().words());
+        self.script
+            .borrow_mut()
+            .complained(words.unwrap_or_default());
     }
 
     /// Tells the router and the log if it is news.
@@ -186,7 +201,14 @@ impl Runner {
         let name = &self.name;
         match (script.last(), up) {
             (_, true) => log::info!("VRRP_Script({name}) succeeded"),
-            (Some(run), false) => log::info!("VRRP_Script({name}) failed ({})", run.outcome),
+            (Some(run), false) => {
+                let complaint = script.complaint();
+                let between = if complaint.is_empty() { "" } else { ": " };
+                log::info!(
+                    "VRRP_Script({name}) failed ({}){between}{complaint}",
+                    run.outcome
+                );
+            }
             (None, false) => log::info!("VRRP_Script({name}) counts as failed until it succeeds"),
         }
         self.told = Some(up);
