@@ -75,7 +75,19 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
     {
         return hint(format!("the command {late} must come before other words"));
     }
+    // Any other word is ignored, as keepalived does; but nobody who mistypes a question wants a daemon instead of an answer.
+    let near = plain.extra.first().and_then(|word| {
+        let near = argv::nearest(word, commands.iter().copied());
+        near.map(|near| format!("there is no command {word}; did you mean {near}?"))
+    });
+    if let Some(misspelt) = near {
+        return hint(misspelt);
+    }
     let mut words = plain.options;
+    let named = plain
+        .command
+        .first()
+        .map(|name| format!("{program} {name}"));
     let mut command = plain.command.into_iter();
     if let Some(name) = command.next() {
         let found = info.commands.iter().find(|command| command.name == name);
@@ -97,7 +109,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Options::from_args(&[program], &words) {
         Ok(options) => answer(options, &plain.extra),
-        Err(early) => hint(early.output.trim_end().to_owned()),
+        Err(early) => Request::Refuse(format!(
+            "{}\nTry {} --help.",
+            early.output.trim_end(),
+            named.as_deref().unwrap_or(program)
+        )),
     }
 }
 
@@ -384,6 +400,18 @@ mod tests {
         );
         assert!(
             matches!(ask("k start status"), Request::Refuse(said) if said.contains("must come before"))
+        );
+        assert!(
+            matches!(ask("k -n stauts VI_1"), Request::Refuse(said) if said.contains("did you mean status?"))
+        );
+        for word in ["restart", "stop", "force-reload", "try-restart", "daemon"] {
+            assert!(
+                matches!(ask(&format!("k -n {word}")), Request::Run(..)),
+                "{word}"
+            );
+        }
+        assert!(
+            matches!(ask("k explain"), Request::Refuse(said) if said.contains("Try k explain --help."))
         );
     }
 

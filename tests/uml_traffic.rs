@@ -165,6 +165,77 @@ fn a_reload_that_changes_one_server_leaves_the_connections_of_all_alone() {
     });
 }
 
+/// Established connections to a real server, as `ipvsadm -Ln` has them.
+fn established(director: &Host, server: &str) -> String {
+    let table = director.run("ipvsadm -Ln");
+    let words = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = words.filter(|words| words.get(1).is_some_and(|at| *at == format!("{server}:7")));
+    let mut active = row.filter_map(|words| Some((*words.get(4)?).to_owned()));
+    active
+        .next()
+        .unwrap_or_else(|| panic!("{server} is not in\n{table}"))
+}
+
+#[test]
+fn an_operator_sees_the_connections_that_the_kernel_has() {
+    uml::inside(|| {
+        let stage = Stage::new(Method::Nat);
+        let _webs = ["server-1", "server-2"].map(|name| Web::start(stage.host(name)));
+        let _echoes = ["server-1", "server-2"].map(|name| Echo::start(stage.host(name), 7));
+        let daemon = stage.direct(&stage.configuration(7, ""));
+        let director = stage.host("director");
+        let file = |name: &str| daemon.directory.join(name).display().to_string();
+        let asked = format!(
+            "{} -f {} -p {} status {VIP}:7",
+            Program::Keepalite.path().display(),
+            file("keepalived.conf"),
+            file("parent.pid")
+        );
+        let servers = [1, 2].map(|number| stage.method.address(number));
+        let seen = |counts: [&str; 2]| {
+            servers.iter().zip(counts).for_each(|(server, count)| {
+                assert_eq!(established(director, server), count, "{server}");
+            });
+            let screen = director.run(&asked);
+            let json = director.run(&format!("{asked} --json"));
+            for (server, count) in servers.iter().zip(counts) {
+                let row = screen
+                    .lines()
+                    .find(|line| line.contains(&format!("{server}:7")));
+                let active = row.and_then(|row| row.split_whitespace().nth(5));
+                assert_eq!(active, Some(count), "{server} in\n{screen}");
+                let number = format!("\"active_connections\":{count},");
+                assert!(json.contains(&number), "{number} is not in\n{json}");
+            }
+        };
+        let client = stage.host("client");
+        let mut calls = vec![eventually("a call", || Call::new(client, VIP, 7).ok())];
+        calls.extend((0..2).map(|_| Call::new(client, VIP, 7).expect("another call")));
+        let partners: Vec<_> = calls
+            .iter_mut()
+            .map(|call| call.say("hello").expect("an answer"))
+            .collect();
+        let of = |name: &str| {
+            partners
+                .iter()
+                .filter(|partner| *partner == name)
+                .count()
+                .to_string()
+        };
+        let (first, second) = (of("server-1"), of("server-2"));
+        assert_ne!(first, second, "three calls to two servers");
+        seen([&first, &second]);
+        drop(calls);
+        eventually("the end of all calls", || {
+            let over = |server: &String| established(director, server) == "0";
+            servers.iter().all(over).then_some(())
+        });
+        seen(["0", "0"]);
+    });
+}
+
 #[test]
 fn nginx_is_checked_and_served_from() {
     uml::inside(|| {

@@ -29,11 +29,13 @@ impl Terminal {
         let out = io::stdout();
         let is_one = out.is_terminal();
         let size = rustix::termios::tcgetwinsize(&out).ok();
-        let size = size.filter(|size| is_one && size.ws_col > 0 && size.ws_row > 0);
+        let size = size.filter(|_| is_one);
+        // A serial line knows neither, some terminals only one.
+        let known = |number: Option<u16>, usual| number.filter(|n| *n > 0).unwrap_or(usual);
         Self {
             is_one,
-            rows: size.map_or(24, |size| size.ws_row),
-            columns: size.map_or(80, |size| size.ws_col),
+            rows: known(size.map(|size| size.ws_row), 24),
+            columns: known(size.map(|size| size.ws_col), 80),
         }
     }
 

@@ -10,6 +10,7 @@ use smol::Task;
 use super::inbox::Inbox;
 use super::line::{Line, PATIENCE};
 use super::request::{Form, Part, Request, Verb};
+use crate::config::keys;
 use crate::run::configuration;
 use crate::run::options::Options;
 use crate::run::reactor::spawn;
@@ -103,11 +104,7 @@ fn together(request: &Request, mut parts: Vec<Part>) -> Part {
         parts.retain(known);
     } else if matches!(request.verb, Verb::Status | Verb::Explain) && !request.object.is_empty() {
         let names: Vec<&str> = parts.iter().flat_map(|part| part.body.lines()).collect();
-        let what = if names.is_empty() {
-            "nothing has a name".to_owned()
-        } else {
-            format!("there are {}", names.join(", "))
-        };
+        let what = known_names(&names, &request.object);
         let why = format!("nothing is called {}: {what}", request.object);
         return Part::error(request.form, &why);
     }
@@ -148,9 +145,45 @@ fn together(request: &Request, mut parts: Vec<Part>) -> Part {
     }
 }
 
+/// As many names are told as somebody reads.
+const TOLD: usize = 6;
+
+/// What there is instead of something that is not there: all, where they are few, or the nearest.
+fn known_names(names: &[&str], wanted: &str) -> String {
+    let near = keys::nearest(wanted, names.iter().copied());
+    match (names, near) {
+        ([], _) => "nothing has a name".to_owned(),
+        (_, Some((near, _))) if names.len() > TOLD => format!("did you mean {near}?"),
+        (names, _) => {
+            let mut text = format!(
+                "there are {}",
+                names.get(..TOLD).unwrap_or(names).join(", ")
+            );
+            if let Some(more) = names.len().checked_sub(TOLD).filter(|more| *more > 0) {
+                text.push_str(&format!(" and {more} more"));
+            }
+            text
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_names_the_nearest_is_told_or_the_first_ones() {
+        let names: Vec<String> = (1..=250).map(|number| format!("VI_{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(known_names(&names, "VI_251"), "did you mean VI_21?");
+        let few = "there are VI_1, VI_2, VI_3, VI_4, VI_5, VI_6";
+        assert_eq!(
+            known_names(&names, "gateway"),
+            format!("{few} and 244 more")
+        );
+        assert_eq!(known_names(&names[..6], "gateway"), few);
+        assert_eq!(known_names(&[], "gateway"), "nothing has a name");
+    }
 
     fn part(exit: u8, body: &str) -> Part {
         let body = body.to_owned();
