@@ -175,6 +175,17 @@ fn features_are_asked_for_at_the_doors_only() {
     }
 }
 
+/// The static binaries have no `Debug` (cross/build): of what it would write they write nothing.
+#[test]
+fn nothing_that_people_read_is_written_by_debug() {
+    for source in all(&root()) {
+        for (number, line) in code(&source) {
+            let debug = line.contains(":?}") || line.contains(":#?}");
+            assert!(!debug, "{}:{number}: {line}", source.display());
+        }
+    }
+}
+
 #[test]
 fn no_part_starts_a_second_thread_by_convenience() {
     let helpers = [

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use keepalite::io::address::{self, Assignment};
 use keepalite::io::link::{self, Kind, Link, Setting};
 use keepalite::io::monitor::{Change, Monitor};
-use keepalite::io::netlink::{Batch, Netlink};
+use keepalite::io::netlink::{Batch, Body, Netlink};
 use keepalite::io::sys;
 use keepalite::name::{Family, IfName, Mac, Vrid};
 use lab::{Namespace, with_namespaces};
@@ -300,27 +300,16 @@ fn a_refusal_at_the_end_of_a_batch_comes_back_too() {
 #[test]
 fn an_attribute_that_the_kernel_does_not_know_does_not_hinder_an_address() {
     use neli::consts::nl::NlmF;
-    use neli::consts::rtnl::{Ifa, IfaF, RtAddrFamily, RtScope, Rtm};
-    use neli::rtnl::IfaddrmsgBuilder;
-    use neli::types::RtBuffer;
+    use neli::consts::rtnl::{Ifa, Rtm};
 
     with_interface(|inside, netlink, eth0| {
         // As the mark, attribute 11, looks to a kernel before 5.18: unknown.
-        let mut all = RtBuffer::new();
-        let octets = Ipv4Addr::new(10, 0, 0, 1).octets();
-        all.push(keepalite::io::netlink::attribute(Ifa::Local, octets).expect("written"));
-        all.push(keepalite::io::netlink::attribute(Ifa::from(200), 18u8).expect("written"));
-        let body = IfaddrmsgBuilder::default()
-            .ifa_family(RtAddrFamily::Inet)
-            .ifa_prefixlen(24)
-            .ifa_flags(IfaF::empty())
-            .ifa_scope(RtScope::Universe)
-            .ifa_index(eth0.index)
-            .rtattrs(all)
-            .build()
-            .expect("complete");
+        let mut body = Body::new(&[libc::AF_INET as u8, 24, 0, 0]);
+        body.append(&eth0.index.to_ne_bytes());
+        body.put_ip(Ifa::Local.into(), Ipv4Addr::new(10, 0, 0, 1).into());
+        body.put(200, &[18]);
         let mut batch = Batch::new();
-        batch.push(format_args!("add it"), Rtm::Newaddr, NlmF::CREATE, Ok(body));
+        batch.push(format_args!("add it"), Rtm::Newaddr, NlmF::CREATE, body);
         lab::commit(netlink, batch).expect("added");
         assert!(ip_says(inside, "-j address show dev eth0").contains("10.0.0.1"));
     });

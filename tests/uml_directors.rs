@@ -167,72 +167,126 @@ fn a_kernel_without_ipvs_is_told_and_the_virtual_router_runs() {
     });
 }
 
-/// Two directors, two real servers and a client: a call that goes through the first director is still understood after the
-/// second one has taken over.
+/// Two directors with the same virtual server, two real servers and a client. The story begins when the first director is master
+/// and both have both servers in their tables.
+fn with_two_directors(method: Method, story: impl FnOnce(&Lab, [Echo; 2])) {
+    let servers = [1, 2].map(|number| method.address(number));
+    let lab = Lab::new(&[
+        ("director-1", &["192.168.0.1/24", "10.0.0.2/24"]),
+        ("director-2", &["192.168.0.2/24", "10.0.0.3/24"]),
+        ("client", &["192.168.0.9/24"]),
+        ("server-1", &[&format!("{}/24", servers[0])]),
+        ("server-2", &[&format!("{}/24", servers[1])]),
+    ])
+    .unwrap();
+    let real = |ip: &String| format!("real_server {ip} 80 {{\n TCP_CHECK {{\n }}\n }}\n ");
+    let balanced = format!(
+        "virtual_server {VIP} 80 {{\n lvs_sched rr\n lvs_method {}\n protocol TCP\n delay_loop 0.5\n warmup 0\n {}\n}}\n",
+        method.word(),
+        servers.each_ref().map(real).concat(),
+    );
+    let echoes = ["server-1", "server-2"].map(|name| {
+        let host = lab.host(name);
+        method.prepare_server(host, VIP);
+        Echo::start(host, 80)
+    });
+    let addresses = method.virtual_addresses(VIP);
+    let directors = ["director-1", "director-2"].map(|name| lab.host(name));
+    let _daemons = [(directors[0], 200), (directors[1], 100)].map(|(host, priority)| {
+        method.prepare_director(host);
+        let router = director(priority, "eth0 A", &[&addresses]);
+        host.daemon(Program::Keepalite, &(router + &balanced))
+    });
+    let [first, second] = directors;
+    wait_for_daemons(first, &["master"]);
+    wait_for_daemons(second, &["backup"]);
+    wait_for_master(first);
+    for host in directors {
+        wait_for_servers(host, 2);
+    }
+    story(&lab, echoes);
+}
+
+fn wait_for_master(host: &Host) {
+    let vip = VIP.parse().unwrap();
+    host.wait(SOON, || host.has(vip).then_some(()))
+        .expect("a master");
+}
+
+/// Waits until so many real servers are in the table of a director.
+fn wait_for_servers(host: &Host, count: usize) {
+    eventually(&format!("{count} real servers on {}", host.name), || {
+        (host.run("ipvsadm -Sn").matches("-a ").count() == count).then_some(())
+    });
+}
+
+/// Two calls, one to each server, which the second director has heard of from the first.
+fn two_calls(lab: &Lab) -> Vec<Call> {
+    let (client, second) = (lab.host("client"), lab.host("director-2"));
+    let mut calls: Vec<_> = (0..2)
+        .map(|_| Call::new(client, VIP, 80).expect("a call"))
+        .collect();
+    let before = say(&mut calls, "one");
+    assert!(before.contains(&"server-1".to_owned()) && before.contains(&"server-2".to_owned()));
+    (0..3).for_each(|_| drop(say(&mut calls, "more")));
+    eventually("two connections on the second director", || {
+        let known = second.run("cat /proc/net/ip_vs_conn");
+        (known.matches("ESTABLISHED").count() == 2).then_some(())
+    });
+    calls
+}
+
+/// Who answers.
+fn say(calls: &mut [Call], line: &str) -> Vec<String> {
+    let calls = calls.iter_mut();
+    calls
+        .map(|call| call.say(line).expect("an answer"))
+        .collect()
+}
+
+/// A call that goes through the first director is still understood after the second one has taken over.
 fn a_call_outlives_its_director(method: Method) {
     uml::inside(|| {
-        let servers = [1, 2].map(|number| method.address(number));
-        let lab = Lab::new(&[
-            ("director-1", &["192.168.0.1/24", "10.0.0.2/24"]),
-            ("director-2", &["192.168.0.2/24", "10.0.0.3/24"]),
-            ("client", &["192.168.0.9/24"]),
-            ("server-1", &[&format!("{}/24", servers[0])]),
-            ("server-2", &[&format!("{}/24", servers[1])]),
-        ])
-        .unwrap();
-        let real = |ip: &String| format!("real_server {ip} 80 {{\n TCP_CHECK {{\n }}\n }}\n ");
-        let balanced = format!(
-            "virtual_server {VIP} 80 {{\n lvs_sched rr\n lvs_method {}\n protocol TCP\n delay_loop 0.5\n warmup 0\n {}\n}}\n",
-            method.word(),
-            servers.each_ref().map(real).concat(),
-        );
-        let _echoes = ["server-1", "server-2"].map(|name| {
-            let host = lab.host(name);
-            method.prepare_server(host, VIP);
-            Echo::start(host, 80)
+        with_two_directors(method, |lab, _echoes| {
+            let [first, second] = ["director-1", "director-2"].map(|name| lab.host(name));
+            let mut calls = two_calls(lab);
+            let before = say(&mut calls, "one");
+            first.plug(false).unwrap();
+            wait_for_master(second);
+            wait_for_daemons(second, &["master"]);
+            assert_eq!(say(&mut calls, "two"), before);
         });
-        let addresses = method.virtual_addresses(VIP);
-        let directors = ["director-1", "director-2"].map(|name| lab.host(name));
-        let _daemons = [(directors[0], 200), (directors[1], 100)].map(|(host, priority)| {
-            method.prepare_director(host);
-            let router = director(priority, "eth0 A", &[&addresses]);
-            host.daemon(Program::Keepalite, &(router + &balanced))
+    });
+}
+
+#[test]
+fn a_server_that_dies_with_its_director_gets_no_calls_from_the_next_one_nor_from_the_one_that_returns()
+ {
+    uml::inside(|| {
+        with_two_directors(Method::Nat, |lab, [dying, _living]| {
+            let [first, second] = ["director-1", "director-2"].map(|name| lab.host(name));
+            let client = lab.host("client");
+            let mut calls = two_calls(lab);
+            let mut who = say(&mut calls, "one").into_iter();
+            calls.retain(|_| who.next().as_deref() == Some("server-2"));
+            let new_call = || {
+                let mut call = Call::new(client, VIP, 80).expect("a call");
+                call.say("new").expect("an answer")
+            };
+            drop(dying);
+            first.plug(false).unwrap();
+            wait_for_master(second);
+            wait_for_servers(second, 1);
+            assert_eq!(say(&mut calls, "two"), ["server-2"]);
+            assert_eq!([(); 4].map(|()| new_call()), ["server-2"; 4]);
+            // Without its cable it found nobody alive.
+            wait_for_servers(first, 0);
+            first.plug(true).unwrap();
+            wait_for_master(first);
+            wait_for_servers(first, 1);
+            assert_eq!([(); 4].map(|()| new_call()), ["server-2"; 4]);
+            assert_eq!(say(&mut calls, "three"), ["server-2"]);
         });
-        let [first, second] = directors;
-        wait_for_daemons(first, &["master"]);
-        wait_for_daemons(second, &["backup"]);
-        let vip = VIP.parse().unwrap();
-        first
-            .wait(SOON, || first.has(vip).then_some(()))
-            .expect("a master");
-        for host in directors {
-            eventually("two real servers", || {
-                (host.run("ipvsadm -Sn").lines().count() == 3).then_some(())
-            });
-        }
-        let client = lab.host("client");
-        let mut calls: Vec<_> = (0..2)
-            .map(|_| Call::new(client, VIP, 80).expect("a call"))
-            .collect();
-        let mut say = |line: &str| -> Vec<String> {
-            calls
-                .iter_mut()
-                .map(|call| call.say(line).expect("an answer"))
-                .collect()
-        };
-        let before = say("one");
-        assert!(before.contains(&"server-1".to_owned()) && before.contains(&"server-2".to_owned()));
-        (0..3).for_each(|_| drop(say("more")));
-        eventually("two connections on the second director", || {
-            let known = second.run("cat /proc/net/ip_vs_conn");
-            (known.matches("ESTABLISHED").count() == 2).then_some(())
-        });
-        first.plug(false).unwrap();
-        second
-            .wait(SOON, || second.has(vip).then_some(()))
-            .expect("a successor");
-        wait_for_daemons(second, &["master"]);
-        assert_eq!(say("two"), before);
     });
 }
 

@@ -331,12 +331,7 @@ struct Trio(IpAddr, Option<Protocol>, u16);
 
 impl fmt::Display for Trio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = match self.1 {
-            Some(Protocol::Tcp) => "tcp",
-            Some(Protocol::Udp) => "udp",
-            Some(Protocol::Sctp) => "sctp",
-            None => "none",
-        };
+        let protocol = self.1.map_or("none", Protocol::short);
         write!(f, "[{}]:{protocol}:{}", self.0, self.2)
     }
 }

@@ -33,11 +33,9 @@ pub(super) fn servers(
         let Some(server) = server(draft, groups, log_all, &mut common, diags) else {
             continue;
         };
-        let family = server.family;
-        if seen.insert(format!(
-            "{:?} {:?} {family:?}",
-            server.service, server.protocol
-        )) {
+        let protocol = server.protocol.map_or("", Protocol::name);
+        let family = server.family.map_or(0, Family::address_len);
+        if seen.insert(format!("{} {protocol} {family}", server.service)) {
             servers.push(server);
         } else {
             diags

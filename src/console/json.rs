@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Write};
 
 /// The members of an object without its braces: others may follow.
-pub fn member(fill: impl FnOnce(&mut Json<'_>) -> fmt::Result) -> String {
+pub fn member(mut fill: impl FnMut(&mut Json<'_>) -> fmt::Result) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = fill(&mut Json::new(&mut text));
@@ -36,35 +36,39 @@ impl<'a> Json<'a> {
     }
 
     /// An object as the next value; `fill` writes its members.
-    pub fn object(&mut self, fill: impl FnOnce(&mut Json<'_>) -> fmt::Result) -> fmt::Result {
+    pub fn object(&mut self, mut fill: impl FnMut(&mut Json<'_>) -> fmt::Result) -> fmt::Result {
         self.comma()?;
-        self.nest('{', '}', fill)
+        self.nest('{', '}', &mut fill)
     }
 
     /// A list as the next value; `fill` writes its elements.
-    pub fn list(&mut self, fill: impl FnOnce(&mut Json<'_>) -> fmt::Result) -> fmt::Result {
+    pub fn list(&mut self, mut fill: impl FnMut(&mut Json<'_>) -> fmt::Result) -> fmt::Result {
         self.comma()?;
-        self.nest('[', ']', fill)
+        self.nest('[', ']', &mut fill)
     }
 
     /// A member that is an object.
     pub fn member(
         &mut self,
         key: &str,
-        fill: impl FnOnce(&mut Json<'_>) -> fmt::Result,
+        mut fill: impl FnMut(&mut Json<'_>) -> fmt::Result,
     ) -> fmt::Result {
         self.key(key)?;
-        self.nest('{', '}', fill)
+        self.nest('{', '}', &mut fill)
     }
 
     /// A member that is a text.
     pub fn text(&mut self, key: &str, value: &str) -> fmt::Result {
         self.key(key)?;
-        self.quoted(value)
+        self.quoted(&value)
     }
 
     /// A member that prints as a number.
     pub fn number(&mut self, key: &str, value: impl Display) -> fmt::Result {
+        self.bare(key, &value)
+    }
+
+    fn bare(&mut self, key: &str, value: &dyn Display) -> fmt::Result {
         self.key(key)?;
         write!(self.out, "{value}")
     }
@@ -81,8 +85,9 @@ impl<'a> Json<'a> {
         values: impl IntoIterator<Item = T>,
     ) -> fmt::Result {
         self.key(key)?;
-        self.nest('[', ']', |list| {
-            values.into_iter().try_for_each(|value| {
+        let mut values = values.into_iter();
+        self.nest('[', ']', &mut |list| {
+            values.try_for_each(|value| {
                 list.comma()?;
                 list.quoted(&value)
             })
@@ -93,17 +98,17 @@ impl<'a> Json<'a> {
     pub fn array_of(
         &mut self,
         key: &str,
-        fill: impl FnOnce(&mut Json<'_>) -> fmt::Result,
+        mut fill: impl FnMut(&mut Json<'_>) -> fmt::Result,
     ) -> fmt::Result {
         self.key(key)?;
-        self.nest('[', ']', fill)
+        self.nest('[', ']', &mut fill)
     }
 
     fn nest(
         &mut self,
         open: char,
         close: char,
-        fill: impl FnOnce(&mut Json<'_>) -> fmt::Result,
+        fill: &mut dyn FnMut(&mut Json<'_>) -> fmt::Result,
     ) -> fmt::Result {
         self.out.write_char(open)?;
         fill(&mut Json {
@@ -123,11 +128,11 @@ impl<'a> Json<'a> {
 
     fn key(&mut self, key: &str) -> fmt::Result {
         self.comma()?;
-        self.quoted(key)?;
+        self.quoted(&key)?;
         self.out.write_char(':')
     }
 
-    fn quoted(&mut self, value: impl Display) -> fmt::Result {
+    fn quoted(&mut self, value: &dyn Display) -> fmt::Result {
         self.out.write_char('"')?;
         write!(Escape(self.out), "{value}")?;
         self.out.write_char('"')

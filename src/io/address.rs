@@ -2,16 +2,13 @@
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
-use std::io;
 
 use neli::consts::nl::NlmF;
-use neli::consts::rtnl::{Ifa, IfaF, RtAddrFamily, RtScope, Rtm};
-use neli::rtnl::{Ifaddrmsg, IfaddrmsgBuilder};
-use neli::types::RtBuffer;
+use neli::consts::rtnl::{Ifa, Rtm};
 
 use super::error::NetError;
 use super::netlink::message::{attributes, ip, text, u32_at};
-use super::netlink::{Batch, Netlink, attribute};
+use super::netlink::{Batch, Body, Netlink};
 use crate::name::{IfName, Ifindex};
 
 /// Length of `struct ifaddrmsg` of linux/if_addr.h.
@@ -123,7 +120,7 @@ impl fmt::Display for Assignment {
 /// # Errors
 /// If the kernel does not give the list.
 pub fn list(netlink: &mut Netlink) -> Result<Vec<Assignment>, NetError> {
-    let body = message(RtAddrFamily::Unspecified, 0, 0, 0, RtBuffer::new());
+    let body = Body::new(&[0; HEADER]);
     netlink.dump("list the addresses", Rtm::Getaddr, body, |message| {
         read(message.payload)
     })
@@ -186,80 +183,48 @@ pub fn replace(batch: &mut Batch, wanted: &Assignment, dev: &IfName) {
 
 /// Asks for an address to be taken away. The kernel refuses with `EADDRNOTAVAIL` if it is not there.
 pub fn remove(batch: &mut Batch, unwanted: &Assignment, dev: &IfName) {
-    let body = places(unwanted).and_then(|all| body(unwanted, all));
     batch.push(
         format_args!("remove {unwanted} from {dev}"),
         Rtm::Deladdr,
         NlmF::empty(),
-        body,
+        places(unwanted),
     );
 }
 
-type Attributes = RtBuffer<Ifa, neli::types::Buffer>;
-
 /// What finds the address.
-fn places(a: &Assignment) -> io::Result<Attributes> {
-    let mut all = RtBuffer::new();
-    all.push(address(Ifa::Local, a.ip)?);
-    all.push(address(Ifa::Address, a.peer.unwrap_or(a.ip))?);
-    Ok(all)
+fn places(a: &Assignment) -> Body {
+    const INET: u8 = libc::AF_INET as u8;
+    const INET6: u8 = libc::AF_INET6 as u8;
+    let family = if a.ip.is_ipv4() { INET } else { INET6 };
+    let mut body = Body::new(&[family, a.prefix, 0, a.scope]);
+    body.append(&a.ifindex.to_ne_bytes());
+    body.put_ip(Ifa::Local.into(), a.ip);
+    body.put_ip(Ifa::Address.into(), a.peer.unwrap_or(a.ip));
+    body
 }
 
-fn addition(a: &Assignment) -> io::Result<Ifaddrmsg> {
-    let mut all = places(a)?;
+fn addition(a: &Assignment) -> Body {
+    let mut body = places(a);
     if let Some(broadcast) = a.broadcast {
-        all.push(address(Ifa::Broadcast, broadcast.into())?);
+        body.put_ip(Ifa::Broadcast.into(), broadcast.into());
     }
     if let Some(label) = &a.label {
-        all.push(attribute(Ifa::Label, label.as_str())?);
+        body.put_text(Ifa::Label.into(), label.as_str());
     }
     if a.flags & flag::REQUESTABLE != 0 {
-        all.push(attribute(Ifa::Flags, a.flags & flag::REQUESTABLE)?);
+        body.put_u32(Ifa::Flags.into(), a.flags & flag::REQUESTABLE);
     }
     if a.preferred != FOR_EVER {
         // struct ifa_cacheinfo: preferred, valid, and two times that the kernel fills in.
         let mut info = [0; 16];
         info[..4].copy_from_slice(&a.preferred.to_ne_bytes());
         info[4..8].copy_from_slice(&FOR_EVER.to_ne_bytes());
-        all.push(attribute(Ifa::Cacheinfo, info)?);
+        body.put(Ifa::Cacheinfo.into(), &info);
     }
     if a.protocol != 0 {
-        all.push(attribute(Ifa::from(IFA_PROTO), a.protocol)?);
+        body.put(IFA_PROTO, &[a.protocol]);
     }
-    body(a, all)
-}
-
-fn address(kind: Ifa, ip: IpAddr) -> io::Result<neli::rtnl::Rtattr<Ifa, neli::types::Buffer>> {
-    match ip {
-        IpAddr::V4(ip) => attribute(kind, ip.octets()),
-        IpAddr::V6(ip) => attribute(kind, ip.octets()),
-    }
-}
-
-fn body(a: &Assignment, all: Attributes) -> io::Result<Ifaddrmsg> {
-    let family = match a.ip {
-        IpAddr::V4(_) => RtAddrFamily::Inet,
-        IpAddr::V6(_) => RtAddrFamily::Inet6,
-    };
-    message(family, a.prefix, a.scope, a.ifindex, all)
-}
-
-fn message(
-    family: RtAddrFamily,
-    prefix: u8,
-    scope: u8,
-    ifindex: Ifindex,
-    all: Attributes,
-) -> io::Result<Ifaddrmsg> {
-    IfaddrmsgBuilder::default()
-        .ifa_family(family)
-        .ifa_prefixlen(prefix)
-        .ifa_flags(IfaF::empty())
-        .ifa_scope(RtScope::from(scope))
-        .ifa_index(ifindex)
-        .rtattrs(all)
-        .build()
-        .map_err(io::Error::other)
+    body
 }
 
 #[cfg(test)]
@@ -267,10 +232,7 @@ mod tests {
     use super::*;
 
     fn said(wanted: &Assignment) -> Vec<u8> {
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        neli::ToBytes::to_bytes(&addition(wanted).expect("can be written"), &mut bytes)
-            .expect("fits");
-        bytes.into_inner()
+        addition(wanted).into_bytes()
     }
 
     #[test]

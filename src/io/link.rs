@@ -1,16 +1,13 @@
 //! Network interfaces: what there are, and how they are made and changed.
 
-use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use neli::consts::nl::NlmF;
-use neli::consts::rtnl::{Ifla, IflaInfo, RtAddrFamily, Rtm};
-use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder, Rtattr};
-use neli::types::{Buffer, RtBuffer};
+use neli::consts::rtnl::{Ifla, IflaInfo, Rtm};
 
 use super::error::NetError;
 use super::netlink::message::{attributes, text, u16_at, u32_at};
-use super::netlink::{Batch, Netlink, attribute};
+use super::netlink::{Batch, Body, Netlink};
 use crate::name::{IfName, Ifindex, Mac};
 
 /// Length of `struct ifinfomsg` of linux/rtnetlink.h.
@@ -119,8 +116,8 @@ impl Link {
 pub fn list(netlink: &mut Netlink) -> Result<Vec<Link>, NetError> {
     /// Leaves the counters out (linux/rtnetlink.h, since Linux 4.4), which are most of the message.
     const RTEXT_FILTER_SKIP_STATS: u32 = 8;
-    let body = attribute(Ifla::ExtMask, RTEXT_FILTER_SKIP_STATS)
-        .and_then(|mask| message(0, [mask], |b| b));
+    let mut body = about(0);
+    body.put_u32(Ifla::ExtMask.into(), RTEXT_FILTER_SKIP_STATS);
     netlink.dump("list the interfaces", Rtm::Getlink, body, |message| {
         read(message.payload)
     })
@@ -245,48 +242,42 @@ pub fn create(batch: &mut Batch, name: &IfName, kind: Kind<'_>) {
     );
 }
 
-fn creation(name: &IfName, kind: Kind<'_>) -> io::Result<Ifinfomsg> {
+fn creation(name: &IfName, kind: Kind<'_>) -> Body {
     /// linux/veth.h.
     const VETH_INFO_PEER: u16 = 1;
 
-    let mut all = vec![attribute(Ifla::Ifname, name.as_str())?];
-    let data = attribute(IflaInfo::Data, ())?;
-    let data = match kind {
-        Kind::Bridge | Kind::Dummy => None,
-        Kind::Veth { peer, namespace } => {
-            let mut end = vec![attribute(Ifla::Ifname, peer.as_str())?];
-            if let Some(fd) = namespace {
-                end.push(attribute(Ifla::NetNsFd, fd.as_raw_fd().cast_unsigned())?);
-            }
-            let end = message(0, end, |b| b)?;
-            Some(
-                data.nest(&attribute(VETH_INFO_PEER, end)?)
-                    .map_err(io::Error::other)?,
-            )
-        }
-        Kind::Macvlan { parent, mac } => {
-            all.push(attribute(Ifla::Link, parent)?);
-            all.push(attribute(Ifla::Address, mac.0)?);
-            let mode = attribute(MACVLAN_MODE, MACVLAN_PRIVATE)?;
-            Some(data.nest(&mode).map_err(io::Error::other)?)
-        }
-    };
-    let mut info = attribute(Ifla::Linkinfo, ())?
-        .nest(&attribute(IflaInfo::Kind, kind.name())?)
-        .map_err(io::Error::other)?;
-    if let Some(data) = data {
-        info = info.nest(&data).map_err(io::Error::other)?;
+    let mut body = about(0);
+    body.put_text(Ifla::Ifname.into(), name.as_str());
+    if let Kind::Macvlan { parent, mac } = kind {
+        body.put_u32(Ifla::Link.into(), parent);
+        body.put(Ifla::Address.into(), &mac.0);
     }
-    all.push(info);
-    message(0, all, |b| b)
+    body.row(Ifla::Linkinfo.into(), &mut |info| {
+        info.put_text(IflaInfo::Kind.into(), kind.name());
+        match kind {
+            Kind::Bridge | Kind::Dummy => {}
+            Kind::Veth { peer, namespace } => info.row(IflaInfo::Data.into(), &mut |data| {
+                data.row(VETH_INFO_PEER, &mut |end| {
+                    end.append(&[0; HEADER]);
+                    end.put_text(Ifla::Ifname.into(), peer.as_str());
+                    if let Some(fd) = namespace {
+                        end.put_u32(Ifla::NetNsFd.into(), fd.as_raw_fd().cast_unsigned());
+                    }
+                });
+            }),
+            Kind::Macvlan { .. } => info.row(IflaInfo::Data.into(), &mut |data| {
+                data.put_u32(MACVLAN_MODE, MACVLAN_PRIVATE);
+            }),
+        }
+    });
+    body
 }
 
 /// Leaves a note on an interface that the request before makes, so that at no moment it is there without.
 pub fn sign(batch: &mut Batch, name: &IfName, note: &str) {
-    let body = attribute(Ifla::Ifname, name.as_str()).and_then(|name| {
-        let note = attribute(Ifla::Ifalias, note)?;
-        message(0, [name, note], |b| b)
-    });
+    let mut body = about(0);
+    body.put_text(Ifla::Ifname.into(), name.as_str());
+    body.put_text(Ifla::Ifalias.into(), note);
     let op = format_args!("note on {name}");
     batch.push(op, Rtm::Setlink, NlmF::empty(), body);
 }
@@ -322,83 +313,57 @@ pub enum Setting<'a> {
 
 /// Asks for a change of the interface of this index; `name` is for the words of a refusal.
 pub fn set(batch: &mut Batch, index: Ifindex, name: &IfName, setting: Setting<'_>) {
-    let flags = NlmF::empty();
     let body = change(index, setting);
-    let kind = Rtm::Setlink;
+    let ask = |op| batch.push(op, Rtm::Setlink, NlmF::empty(), body);
     match setting {
-        Setting::Up => batch.push(format_args!("switch {name} on"), kind, flags, body),
-        Setting::Down => batch.push(format_args!("switch {name} off"), kind, flags, body),
-        Setting::Name(n) => batch.push(format_args!("rename {name} to {n}"), kind, flags, body),
-        Setting::Mac(m) => batch.push(format_args!("give {name} the MAC {m}"), kind, flags, body),
-        Setting::Mtu(m) => batch.push(format_args!("give {name} the MTU {m}"), kind, flags, body),
-        Setting::Master(m) => {
-            batch.push(
-                format_args!("make {name} a port of interface {m}"),
-                kind,
-                flags,
-                body,
-            );
-        }
-        Setting::NoMaster => {
-            batch.push(
-                format_args!("take {name} from its bridge"),
-                kind,
-                flags,
-                body,
-            );
-        }
+        Setting::Up => ask(format_args!("switch {name} on")),
+        Setting::Down => ask(format_args!("switch {name} off")),
+        Setting::Name(n) => ask(format_args!("rename {name} to {n}")),
+        Setting::Mac(m) => ask(format_args!("give {name} the MAC {m}")),
+        Setting::Mtu(m) => ask(format_args!("give {name} the MTU {m}")),
+        Setting::Master(m) => ask(format_args!("make {name} a port of interface {m}")),
+        Setting::NoMaster => ask(format_args!("take {name} from its bridge")),
         Setting::Namespace(_) | Setting::NamespaceOf(_) => {
-            batch.push(
-                format_args!("move {name} to another namespace"),
-                kind,
-                flags,
-                body,
-            );
+            ask(format_args!("move {name} to another namespace"));
         }
-        Setting::Group(g) => {
-            batch.push(format_args!("put {name} into group {g}"), kind, flags, body);
-        }
-        Setting::Alias(_) => batch.push(format_args!("note on {name}"), kind, flags, body),
-        Setting::NoLinkLocal => {
-            batch.push(
-                format_args!("keep {name} without a link-local address"),
-                kind,
-                flags,
-                body,
-            );
-        }
+        Setting::Group(g) => ask(format_args!("put {name} into group {g}")),
+        Setting::Alias(_) => ask(format_args!("note on {name}")),
+        Setting::NoLinkLocal => ask(format_args!("keep {name} without a link-local address")),
     }
 }
 
-fn change(index: Ifindex, setting: Setting<'_>) -> io::Result<Ifinfomsg> {
+fn change(index: Ifindex, setting: Setting<'_>) -> Body {
     /// linux/if_link.h.
     const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
     const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
     const AF_INET6: u16 = libc::AF_INET6 as u16;
 
-    let one = match setting {
-        Setting::Up => return message(index, [], IfinfomsgBuilder::up),
-        Setting::Down => return message(index, [], IfinfomsgBuilder::down),
-        Setting::Name(name) => attribute(Ifla::Ifname, name.as_str())?,
-        Setting::Mac(mac) => attribute(Ifla::Address, mac.0)?,
-        Setting::Mtu(mtu) => attribute(Ifla::Mtu, mtu)?,
-        Setting::Master(master) => attribute(Ifla::Master, master)?,
-        Setting::NoMaster => attribute(Ifla::Master, 0u32)?,
-        Setting::Namespace(fd) => attribute(Ifla::NetNsFd, fd.as_raw_fd().cast_unsigned())?,
-        Setting::NamespaceOf(pid) => attribute(Ifla::NetNsPid, pid)?,
-        Setting::Group(group) => attribute(Ifla::Group, group)?,
-        Setting::Alias(note) => attribute(Ifla::Ifalias, note)?,
-        Setting::NoLinkLocal => {
-            let mode = attribute(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE)?;
-            let inet6 = attribute(AF_INET6, ())?
-                .nest(&mode)
-                .map_err(io::Error::other)?;
-            attribute(Ifla::AfSpec, ())?
-                .nest(&inet6)
-                .map_err(io::Error::other)?
-        }
+    let up = match setting {
+        Setting::Up => Some(true),
+        Setting::Down => Some(false),
+        _ => None,
     };
-    message(index, [one], |b| b)
+    let mut body = switched(index, up);
+    match setting {
+        Setting::Up | Setting::Down => {}
+        Setting::Name(name) => body.put_text(Ifla::Ifname.into(), name.as_str()),
+        Setting::Mac(mac) => body.put(Ifla::Address.into(), &mac.0),
+        Setting::Mtu(mtu) => body.put_u32(Ifla::Mtu.into(), mtu),
+        Setting::Master(master) => body.put_u32(Ifla::Master.into(), master),
+        Setting::NoMaster => body.put_u32(Ifla::Master.into(), 0),
+        Setting::Namespace(fd) => {
+            body.put_u32(Ifla::NetNsFd.into(), fd.as_raw_fd().cast_unsigned());
+        }
+        Setting::NamespaceOf(pid) => body.put_u32(Ifla::NetNsPid.into(), pid),
+        Setting::Group(group) => body.put_u32(Ifla::Group.into(), group),
+        Setting::Alias(note) => body.put_text(Ifla::Ifalias.into(), note),
+        Setting::NoLinkLocal => body.row(Ifla::AfSpec.into(), &mut |families| {
+            families.row(AF_INET6, &mut |inet6| {
+                inet6.put(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
+            });
+        }),
+    }
+    body
 }
 
 /// Asks for the removal of an interface; `name` is for the words of a refusal.
@@ -407,18 +372,22 @@ pub fn delete(batch: &mut Batch, index: Ifindex, name: &IfName) {
         format_args!("remove {name}"),
         Rtm::Dellink,
         NlmF::empty(),
-        message(index, [], |b| b),
+        about(index),
     );
 }
 
-fn message(
-    index: Ifindex,
-    all: impl IntoIterator<Item = Rtattr<Ifla, Buffer>>,
-    flags: impl FnOnce(IfinfomsgBuilder) -> IfinfomsgBuilder,
-) -> io::Result<Ifinfomsg> {
-    let builder = IfinfomsgBuilder::default()
-        .ifi_family(RtAddrFamily::Unspecified)
-        .ifi_index(index.cast_signed())
-        .rtattrs(all.into_iter().collect::<RtBuffer<_, _>>());
-    flags(builder).build().map_err(io::Error::other)
+/// A request about an interface: `struct ifinfomsg` of linux/rtnetlink.h, attributes to follow.
+fn about(index: Ifindex) -> Body {
+    switched(index, None)
+}
+
+/// The same, which switches it on or off.
+fn switched(index: Ifindex, up: Option<bool>) -> Body {
+    let flags = if up == Some(true) { flag::UP } else { 0 };
+    let changed = if up.is_some() { flag::UP } else { 0 };
+    let mut body = Body::new(&[0; 4]);
+    for number in [index, flags, changed] {
+        body.append(&number.to_ne_bytes());
+    }
+    body
 }

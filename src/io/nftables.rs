@@ -18,12 +18,10 @@
 //! would teach the switches that the virtual MAC is here (RFC 9568 section 8.1.2).
 
 use core::net::{Ipv4Addr, Ipv6Addr};
-use std::io;
 
 use neli::consts::nl::NlmF;
-use neli::types::Buffer;
 
-use super::netlink::Batch;
+use super::netlink::{Batch, Body};
 use crate::name::Ifindex;
 
 /// `NFNL_SUBSYS_NFTABLES` of linux/netfilter/nfnetlink.h, in the upper half of a message's type.
@@ -108,9 +106,9 @@ pub fn create(batch: &mut Batch, table: &Table, owned: bool) {
     /// `NFT_TABLE_F_OWNER`.
     const OWNER: u32 = 2;
     let name = table.name.as_str();
-    let mut body = Body::new();
-    body.text(1, name);
-    body.number(2, if owned { OWNER } else { 0 });
+    let mut body = empty();
+    body.put_text(1, name);
+    body.put_be(2, if owned { OWNER } else { 0 });
     push(
         batch,
         name,
@@ -126,13 +124,13 @@ pub fn create(batch: &mut Batch, table: &Table, owned: bool) {
         ("vips6", 8, 16),
         ("vips6_link", 8 << 6 | 20, 20),
     ]) {
-        let mut body = Body::new();
-        body.text(1, name);
-        body.text(2, set);
-        body.number(3, 0);
-        body.number(4, kind);
-        body.number(5, len);
-        body.number(10, id);
+        let mut body = empty();
+        body.put_text(1, name);
+        body.put_text(2, set);
+        body.put_be(3, 0);
+        body.put_be(4, kind);
+        body.put_be(5, len);
+        body.put_be(10, id);
         push(
             batch,
             name,
@@ -143,14 +141,14 @@ pub fn create(batch: &mut Batch, table: &Table, owned: bool) {
         );
     }
     for (chain, hook) in [("in", LOCAL_IN), ("out", LOCAL_OUT)] {
-        let mut body = Body::new();
-        body.text(1, name);
-        body.text(3, chain);
+        let mut body = empty();
+        body.put_text(1, name);
+        body.put_text(3, chain);
         body.nest(4, |hooked| {
-            hooked.number(1, hook);
-            hooked.number(2, table.priority.cast_unsigned());
+            hooked.put_be(1, hook);
+            hooked.put_be(2, table.priority.cast_unsigned());
         });
-        body.text(7, "filter");
+        body.put_text(7, "filter");
         push(
             batch,
             name,
@@ -160,9 +158,9 @@ pub fn create(batch: &mut Batch, table: &Table, owned: bool) {
             body,
         );
         for rule in rules(hook) {
-            let mut body = Body::new();
-            body.text(1, name);
-            body.text(2, chain);
+            let mut body = empty();
+            body.put_text(1, name);
+            body.put_text(2, chain);
             body.nest(4, |all| {
                 for part in &rule {
                     part.write(all);
@@ -186,8 +184,8 @@ pub fn create(batch: &mut Batch, table: &Table, owned: bool) {
 
 /// Asks for the end of a table of that name. The kernel refuses with `ENOENT` if there is none.
 pub fn delete(batch: &mut Batch, name: &str) {
-    let mut body = Body::new();
-    body.text(1, name);
+    let mut body = empty();
+    body.put_text(1, name);
     push(
         batch,
         name,
@@ -219,12 +217,12 @@ fn change(
     let of_one_set = elements.chunk_by(|a, b| a.set() == b.set());
     for some in of_one_set.flat_map(|all| all.chunks(ELEMENTS)) {
         let Some(first) = some.first() else { continue };
-        let mut body = Body::new();
-        body.text(1, &table.name);
-        body.text(2, first.set());
+        let mut body = empty();
+        body.put_text(1, &table.name);
+        body.put_text(2, first.set());
         body.nest(3, |list| {
             for element in some {
-                list.nest(1, |item| item.nest(1, |key| key.bytes(1, &element.key())));
+                list.nest(1, |item| item.nest(1, |key| key.put(1, &element.key())));
             }
         });
         push(batch, &table.name, "change a set", kind, flags, body);
@@ -232,7 +230,6 @@ fn change(
 }
 
 fn push(batch: &mut Batch, table: &str, op: &str, kind: u16, flags: NlmF, body: Body) {
-    let body = io::Result::Ok(Buffer::from(body.0));
     batch.push(
         format_args!("{op} of nftables {table}"),
         SUBSYSTEM | kind,
@@ -354,94 +351,53 @@ fn rule_end(all: &mut Body, rule: &[Part]) {
         DROP
     };
     expression(all, "immediate", |data| {
-        data.number(1, VERDICT);
-        data.nest(2, |value| value.nest(2, |code| code.number(1, verdict)));
+        data.put_be(1, VERDICT);
+        data.nest(2, |value| value.nest(2, |code| code.put_be(1, verdict)));
     });
 }
 
 fn meta(all: &mut Body, key: u32, register: u32) {
     expression(all, "meta", |data| {
-        data.number(2, key);
-        data.number(1, register);
+        data.put_be(2, key);
+        data.put_be(1, register);
     });
 }
 
 fn payload(all: &mut Body, base: u32, offset: u32, len: u32) {
     expression(all, "payload", |data| {
-        data.number(1, FIRST);
-        data.number(2, base);
-        data.number(3, offset);
-        data.number(4, len);
+        data.put_be(1, FIRST);
+        data.put_be(2, base);
+        data.put_be(3, offset);
+        data.put_be(4, len);
     });
 }
 
 /// `NFT_CMP_EQ`.
 fn compare(all: &mut Body, with: u8) {
     expression(all, "cmp", |data| {
-        data.number(1, FIRST);
-        data.number(2, 0);
-        data.nest(3, |value| value.bytes(1, &[with]));
+        data.put_be(1, FIRST);
+        data.put_be(2, 0);
+        data.nest(3, |value| value.put(1, &[with]));
     });
 }
 
 fn look_up(all: &mut Body, set: &str) {
     expression(all, "lookup", |data| {
-        data.text(1, set);
-        data.number(2, FIRST);
+        data.put_text(1, set);
+        data.put_be(2, FIRST);
     });
 }
 
-fn expression(all: &mut Body, name: &str, write: impl FnOnce(&mut Body)) {
+fn expression(all: &mut Body, name: &str, mut write: impl FnMut(&mut Body)) {
     all.nest(1, |one| {
-        one.text(1, name);
-        one.nest(2, write);
+        one.put_text(1, name);
+        one.nest(2, &mut write);
     });
 }
 
-/// A message's body: `struct nfgenmsg`, then attributes. Numbers in them are in the order of the network.
-struct Body(Vec<u8>);
-
-impl Body {
-    fn new() -> Self {
-        Self(vec![INET, 0, 0, 0])
-    }
-
-    fn attribute(&mut self, kind: u16, write: impl FnOnce(&mut Self)) {
-        let begin = self.0.len();
-        self.0.extend([0; 4]);
-        write(self);
-        let len = u16::try_from(self.0.len() - begin).unwrap_or(u16::MAX);
-        if let Some(header) = self
-            .0
-            .get_mut(begin..)
-            .and_then(|b| b.first_chunk_mut::<4>())
-        {
-            let ([a, b], [c, d]) = (len.to_ne_bytes(), kind.to_ne_bytes());
-            *header = [a, b, c, d];
-        }
-        self.0.resize(self.0.len().next_multiple_of(4), 0);
-    }
-
-    fn bytes(&mut self, kind: u16, value: &[u8]) {
-        self.attribute(kind, |body| body.0.extend(value));
-    }
-
-    fn text(&mut self, kind: u16, value: &str) {
-        self.attribute(kind, |body| {
-            body.0.extend(value.as_bytes());
-            body.0.push(0);
-        });
-    }
-
-    fn number(&mut self, kind: u16, value: u32) {
-        self.bytes(kind, &value.to_be_bytes());
-    }
-
-    fn nest(&mut self, kind: u16, write: impl FnOnce(&mut Self)) {
-        /// `NLA_F_NESTED`.
-        const NESTED: u16 = 0x8000;
-        self.attribute(kind | NESTED, write);
-    }
+/// The beginning of a message's body: `struct nfgenmsg`. Numbers in it are in the order of the network.
+fn empty() -> Body {
+    Body::new(&[INET, 0, 0, 0])
 }
 
 #[cfg(test)]
@@ -451,10 +407,11 @@ mod tests {
 
     #[test]
     fn a_body_is_read_by_those_who_read_netlink() {
-        let mut body = Body::new();
-        body.text(1, "keepalived");
-        body.nest(4, |nest| nest.number(2, 0x0102_0304));
-        let found: Vec<_> = attributes(&body.0[4..]).collect();
+        let mut body = empty();
+        body.put_text(1, "keepalived");
+        body.nest(4, |nest| nest.put_be(2, 0x0102_0304));
+        let bytes = body.into_bytes();
+        let found: Vec<_> = attributes(&bytes[4..]).collect();
         assert_eq!(found[0], (1, &b"keepalived\0"[..]));
         let inner: Vec<_> = attributes(found[1].1).collect();
         assert_eq!(inner, [(2, &[1, 2, 3, 4][..])]);

@@ -287,7 +287,7 @@ impl fmt::Display for Route {
 pub fn list(netlink: &mut Netlink) -> Result<Vec<Route>, NetError> {
     let mut all = Vec::new();
     for family in [INET, INET6] {
-        let body = Body::new(&[family, 0, 0, 0, 0, KEEPALIVED, 0, 0, 0, 0, 0, 0]).done();
+        let body = Body::new(&[family, 0, 0, 0, 0, KEEPALIVED, 0, 0, 0, 0, 0, 0]);
         let found = netlink.dump("list the routes", libc::RTM_GETROUTE, body, |message| {
             read(message.payload).filter(|route| route.protocol == KEEPALIVED)
         });
@@ -427,7 +427,7 @@ pub fn add(batch: &mut Batch, wanted: &Route) {
         format_args!("add the route {wanted}"),
         libc::RTM_NEWROUTE,
         NlmF::CREATE | append,
-        request(wanted).done(),
+        request(wanted),
     );
 }
 
@@ -437,7 +437,7 @@ pub fn remove(batch: &mut Batch, unwanted: &Route) {
         format_args!("remove the route {unwanted}"),
         libc::RTM_DELROUTE,
         NlmF::empty(),
-        request(unwanted).done(),
+        request(unwanted),
     );
 }
 
@@ -507,7 +507,7 @@ fn request(route: &Route) -> Body {
                 let flags = if hop.onlink { ONLINK } else { 0 };
                 let others = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
                 let [a, b, c, d] = hop.ifindex.to_ne_bytes();
-                row.part(&[flags, others, a, b, c, d], |row| {
+                row.part(&[flags, others, a, b, c, d], &mut |row| {
                     gateway(row, hop, route.family);
                     if hop.realms != 0 {
                         row.put_u32(rta::FLOW, hop.realms);

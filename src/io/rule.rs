@@ -145,7 +145,7 @@ impl fmt::Display for Rule {
 /// # Errors
 /// If the kernel does not give the list.
 pub fn list(netlink: &mut Netlink) -> Result<Vec<Rule>, NetError> {
-    let body = Body::new(&[0; HEADER]).done();
+    let body = Body::new(&[0; HEADER]);
     let found = netlink.dump("list the rules", libc::RTM_GETRULE, body, |message| {
         read(message.payload).filter(|rule| rule.protocol == KEEPALIVED)
     });
@@ -212,7 +212,7 @@ pub fn add(batch: &mut Batch, wanted: &Rule) {
         format_args!("add the rule {wanted}"),
         libc::RTM_NEWRULE,
         NlmF::CREATE | NlmF::EXCL,
-        request(wanted).done(),
+        request(wanted),
     );
 }
 
@@ -222,7 +222,7 @@ pub fn remove(batch: &mut Batch, unwanted: &Rule) {
         format_args!("remove the rule {unwanted}"),
         libc::RTM_DELRULE,
         NlmF::empty(),
-        request(unwanted).done(),
+        request(unwanted),
     );
 }
 

@@ -708,6 +708,17 @@ pub fn unshare_network() -> io::Result<()> {
     Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }?)
 }
 
+/// Moves the calling thread into a network namespace.
+///
+/// rustix asks a dynamic linker for setns(2) first, and musl's refusal of that is 14 kB of code that prints numbers.
+///
+/// # Errors
+/// As setns(2).
+pub fn enter_network(namespace: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the call takes no pointers, and the descriptor is open.
+    check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
+}
+
 /// Makes a command start in the given network namespace, and die with the thread that starts it, even if that is killed.
 ///
 /// # Errors
@@ -716,7 +727,7 @@ pub fn confine(command: &mut Command, namespace: BorrowedFd<'_>) -> io::Result<(
     let namespace = namespace.try_clone_to_owned()?;
     let parent = rustix::process::getpid();
     let confine = move || {
-        rustix::thread::move_into_link_name_space(namespace.as_fd(), None)?;
+        enter_network(namespace.as_fd())?;
         killed_with(parent)
     };
     // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor locks.
@@ -1095,11 +1106,11 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
     }
 }
 
-/// Makes effective again what this process may do but has put aside (capabilities(7)).
-fn take_up_rights() {
+/// Makes effective again what this process may do but has put aside (capabilities(7)). Whoever needs what is refused here is told so
+/// itself.
+pub fn take_up_rights() {
     if let Ok(mut sets) = capabilities(None) {
         sets.effective = sets.permitted;
-        // Whoever needs what is refused here is told so itself.
         let _ = set_capabilities(None, sets);
     }
 }

@@ -1,5 +1,6 @@
 //! Virtual servers, their pools and the checks of their members.
 
+use core::fmt;
 use core::net::IpAddr;
 use core::ops::Deref;
 use core::time::Duration;
@@ -159,6 +160,17 @@ pub enum Service {
     Group(String),
 }
 
+/// As it stands behind `virtual_server`.
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(ip, port) => write!(f, "{ip} {port}"),
+            Self::Mark(mark) => write!(f, "fwmark {mark}"),
+            Self::Group(name) => write!(f, "group {name}"),
+        }
+    }
+}
+
 /// `protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -168,6 +180,28 @@ pub enum Protocol {
     Udp,
     /// SCTP.
     Sctp,
+}
+
+impl Protocol {
+    /// As the configuration has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        }
+    }
+
+    /// As the kernel's tools have it.
+    #[must_use]
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
 }
 
 /// `lvs_method`, `lb_kind`: how packets get to a real server.

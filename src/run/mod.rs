@@ -9,7 +9,6 @@ use std::path::Path;
 
 use log::LevelFilter;
 use rustix::process::umask;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use smol::Task;
 
 use crate::config::Loaded;
@@ -446,10 +445,8 @@ fn enter_namespace(options: &Options, global: &Global) -> Result<(), Exit> {
     let Some(name) = options.namespace.as_ref().or(global.net_namespace.as_ref()) else {
         return Ok(());
     };
-    let entered = fs::File::open(Path::new("/run/netns").join(name)).and_then(|namespace| {
-        let network = Some(LinkNameSpaceType::Network);
-        Ok(move_into_link_name_space(namespace.as_fd(), network)?)
-    });
+    let entered = fs::File::open(Path::new("/run/netns").join(name))
+        .and_then(|namespace| sys::enter_network(namespace.as_fd()));
     entered.map_err(|error| {
         log::error!("cannot enter the network namespace {name}: {error}");
         Exit::Fatal

@@ -85,7 +85,11 @@ struct Lateness {
 /// # Errors
 /// When the kernel gives no epoll descriptor, or refuses to wait.
 pub fn block_on<T>(main: impl Future<Output = T>) -> io::Result<T> {
-    let mut main = pin!(main);
+    drive(pin!(main))
+}
+
+/// The same, compiled once and not for every future.
+fn drive<T>(mut main: Pin<&mut dyn Future<Output = T>>) -> io::Result<T> {
     let woken = Arc::new(Flag(AtomicBool::new(true)));
     let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);

@@ -227,3 +227,17 @@ pub enum Told {
     /// Its effective priority changed.
     PriorityChanged,
 }
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Master => "Master",
+            Self::Backup => "Backup",
+            Self::Fault => "Fault",
+            Self::Stop => "Stop",
+            Self::Deleted => "Deleted",
+            Self::LowerPriority => "LowerPriority",
+            Self::PriorityChanged => "PriorityChanged",
+        })
+    }
+}

@@ -319,7 +319,7 @@ impl Instance {
     }
 
     /// The interfaces that must be up besides the one of its adverts: those of its addresses, its routes and its rules.
-    pub(super) fn devices(&self) -> impl Iterator<Item = &IfName> {
+    pub(super) fn devices(&self) -> Box<dyn Iterator<Item = &IfName> + '_> {
         let config = &self.config;
         let addresses = config.addresses.iter().chain(&config.excluded);
         let addresses = addresses
@@ -328,10 +328,10 @@ impl Instance {
         let routes = config.routes.iter().filter(|route| route.tracked);
         let hops = routes.flat_map(|route| &route.hops);
         let rules = config.rules.iter().filter(|rule| rule.tracked);
-        addresses
+        let all = addresses
             .chain(hops.filter_map(|hop| hop.dev.as_ref()))
-            .chain(rules.flat_map(|rule| rule.input.iter().chain(&rule.output)))
-            .filter(|dev| *dev != config.advert_interface())
+            .chain(rules.flat_map(|rule| rule.input.iter().chain(&rule.output)));
+        Box::new(all.filter(|dev| *dev != config.advert_interface()))
     }
 
     /// What it tracks, itself and as a member of its sync group.

@@ -364,7 +364,10 @@ impl Engine {
     }
 
     /// What is watched for one of them, and what it does to it now.
-    pub fn influences<'a>(&'a self, instance: &'a Instance) -> impl Iterator<Item = Influence<'a>> {
+    pub fn influences<'a>(
+        &'a self,
+        instance: &'a Instance,
+    ) -> Box<dyn Iterator<Item = Influence<'a>> + 'a> {
         observe::influences(instance, &self.world)
     }
 

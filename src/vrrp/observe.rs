@@ -103,11 +103,12 @@ impl Influence<'_> {
     }
 }
 
-/// All that is watched for a virtual router: the interfaces that it must have, and what it tracks.
+/// All that is watched for a virtual router: the interfaces that it must have, and what it tracks. Boxed, so that its parts are
+/// not compiled anew for everybody who looks through it.
 pub(super) fn influences<'a>(
     instance: &'a Instance,
     world: &'a World,
-) -> impl Iterator<Item = Influence<'a>> {
+) -> Box<dyn Iterator<Item = Influence<'a>> + 'a> {
     let interface = |name: &'a IfName, weight: Weight| Influence {
         kind: None,
         name: name.as_str(),
@@ -141,7 +142,7 @@ pub(super) fn influences<'a>(
         bearing: world.trackers.bearing(TrackerKind::Statics, group, None),
         best: 0,
     });
-    devices.chain(tracked).chain(statics)
+    Box::new(devices.chain(tracked).chain(statics))
 }
 
 impl Instance {

@@ -63,8 +63,8 @@ impl fmt::Display for Action {
             Self::AnnounceSource(_) => f.write_str("announce its source"),
             Self::Notify {
                 state, priority, ..
-            } => write!(f, "notify {state:?} {priority}"),
-            Self::NotifyGroup { state, .. } => write!(f, "notify group {state:?}"),
+            } => write!(f, "notify {state} {priority}"),
+            Self::NotifyGroup { state, .. } => write!(f, "notify group {state}"),
             Self::Say { note, .. } => {
                 let level = match note.level() {
                     log::Level::Error => "error",

@@ -13,11 +13,10 @@ use keepalite::io::address::{self, Assignment};
 use keepalite::io::link::{self, Kind, Link, Setting};
 use keepalite::io::monitor::Monitor;
 use keepalite::io::netlink::message::{attributes, ip, u16_at, u32_at};
-use keepalite::io::netlink::{Batch, Netlink};
+use keepalite::io::netlink::{Batch, Body, Netlink};
 use keepalite::io::sys;
 use keepalite::name::Mac;
 use neli::consts::rtnl::{Nda, Rtm};
-use neli::types::RtBuffer;
 
 use super::{
     Daemon, Json, Namespace, Process, Program, Switch, commit, index, name, open, wait_until,
@@ -269,20 +268,11 @@ fn assignment(ifindex: u32, text: &str) -> io::Result<Assignment> {
 
 /// The neighbour table: interface, address, MAC.
 fn neighbours(netlink: &mut Netlink) -> io::Result<Vec<(u32, IpAddr, Mac)>> {
-    use neli::consts::rtnl::{Ntf, Nud, RtAddrFamily, Rtn};
     /// Length of `struct ndmsg` of linux/neighbour.h.
     const HEADER: usize = 12;
     const INCOMPLETE_OR_FAILED: u16 = 0x01 | 0x20;
 
-    let body = neli::rtnl::NdmsgBuilder::default()
-        .ndm_family(RtAddrFamily::Unspecified)
-        .ndm_index(0)
-        .ndm_state(Nud::empty())
-        .ndm_flags(Ntf::empty())
-        .ndm_type(Rtn::Unspec)
-        .rtattrs(RtBuffer::new())
-        .build()
-        .map_err(io::Error::other);
+    let body = Body::new(&[0; HEADER]);
     netlink
         .dump("list the neighbours", Rtm::Getneigh, body, |message| {
             let ifindex = u32_at(message.payload, 4)?;

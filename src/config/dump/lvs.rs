@@ -99,9 +99,8 @@ const fn inet(family: Family) -> &'static str {
 
 fn server(s: &VirtualServer, lvs: &Lvs, out: &mut Out) {
     let head = match &s.service {
-        Service::Address(ip, port) => format!("virtual_server {ip} {port}"),
-        Service::Mark(mark) => format!("virtual_server fwmark {mark}"),
         Service::Group(name) => format!("virtual_server group {}", Quoted(name)),
+        service => format!("virtual_server {service}"),
     };
     out.block(head, |out| {
         out.line(format_args!("lvs_sched {}", s.scheduler));
@@ -111,14 +110,7 @@ fn server(s: &VirtualServer, lvs: &Lvs, out: &mut Out) {
             left &= !bit;
         }
         out.line(Method("lvs_method", s.forwarding));
-        out.value(
-            "protocol",
-            s.protocol.map(|p| match p {
-                Protocol::Tcp => "TCP",
-                Protocol::Udp => "UDP",
-                Protocol::Sctp => "SCTP",
-            }),
-        );
+        out.value("protocol", s.protocol.map(Protocol::name));
         if !matches!(s.service, Service::Address(..)) {
             out.value("ip_family", s.family.map(inet));
         }

@@ -37,6 +37,11 @@ struct Out {
 
 impl Out {
     fn line(&mut self, line: impl Display) {
+        self.put(&line);
+    }
+
+    /// The part of it that is compiled once.
+    fn put(&mut self, line: &dyn Display) {
         for _ in 0..self.depth {
             self.text.push_str("    ");
         }
@@ -45,9 +50,13 @@ impl Out {
     }
 
     /// A block, unless it stays empty.
-    fn block(&mut self, head: impl Display, body: impl FnOnce(&mut Self)) {
+    fn block(&mut self, head: impl Display, body: impl Fn(&mut Self)) {
+        self.braces(&head, &body);
+    }
+
+    fn braces(&mut self, head: &dyn Display, body: &dyn Fn(&mut Self)) {
         let before = self.text.len();
-        self.line(format_args!("{head} {{"));
+        self.put(&format_args!("{head} {{"));
         let inside = self.text.len();
         self.depth += 1;
         body(self);
@@ -60,8 +69,12 @@ impl Out {
     }
 
     /// A block that is there even if it is empty.
-    fn named(&mut self, keyword: &str, name: &str, body: impl FnOnce(&mut Self)) {
-        self.line(format_args!("{keyword} {} {{", Quoted(name)));
+    fn named(&mut self, keyword: &str, name: &str, body: impl Fn(&mut Self)) {
+        self.named_braces(keyword, name, &body);
+    }
+
+    fn named_braces(&mut self, keyword: &str, name: &str, body: &dyn Fn(&mut Self)) {
+        self.put(&format_args!("{keyword} {} {{", Quoted(name)));
         self.depth += 1;
         body(self);
         self.depth -= 1;
@@ -84,8 +97,12 @@ impl Out {
 
     fn value(&mut self, keyword: &str, value: Option<impl Display>) {
         if let Some(value) = value {
-            self.line(format_args!("{keyword} {value}"));
+            self.pair(keyword, &value);
         }
+    }
+
+    fn pair(&mut self, keyword: &str, value: &dyn Display) {
+        self.put(&format_args!("{keyword} {value}"));
     }
 
     fn word(&mut self, keyword: &str, value: Option<&String>) {

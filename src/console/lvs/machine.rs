@@ -34,7 +34,7 @@ fn virtual_server(json: &mut Json<'_>, view: &View<'_>, place: usize, pool: &Poo
     json.text("name", &name(pool))?;
     json.text("state", state(pool).0)?;
     if let Some(protocol) = config.protocol {
-        json.text("protocol", &format!("{protocol:?}").to_lowercase())?;
+        json.text("protocol", protocol.short())?;
     }
     json.text("scheduler", config.scheduler)?;
     json.number("quorum", config.quorum)?;

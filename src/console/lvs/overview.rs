@@ -76,13 +76,12 @@ fn head(pool: &Pool, paint: Paint, out: &mut String) {
         .filter(|server| server.is_up())
         .count();
     let config = pool.config();
-    let protocol = config
+    let (gap, protocol) = config
         .protocol
-        .map(|protocol| format!(" {protocol:?}").to_lowercase());
+        .map_or(("", ""), |protocol| (" ", protocol.short()));
     let text = format!(
-        "{} {word}{} {}, {up} of {all} servers, weight {} (quorum {})",
+        "{} {word}{gap}{protocol} {}, {up} of {all} servers, weight {} (quorum {})",
         name(pool),
-        protocol.unwrap_or_default(),
         config.scheduler,
         pool.weight(),
         config.quorum

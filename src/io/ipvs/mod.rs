@@ -111,7 +111,7 @@ impl Ipvs {
     }
 
     fn services(&mut self) -> Result<Vec<(Key, Service)>, NetError> {
-        let body = message::request(Command::GetService).done();
+        let body = message::request(Command::GetService);
         self.netlink
             .dump("list the virtual servers", self.family, body, |message| {
                 message::read_service(message.payload)
@@ -119,7 +119,7 @@ impl Ipvs {
     }
 
     fn destinations(&mut self, key: Key) -> Result<Vec<(Endpoint, Destination, Usage)>, NetError> {
-        let body = message::destinations_of(key).done();
+        let body = message::destinations_of(key);
         self.netlink
             .dump("list the real servers", self.family, body, |message| {
                 message::read_destination(message.payload, key.family())
@@ -137,7 +137,7 @@ impl Ipvs {
             let mut batch = Batch::new();
             for step in portion {
                 // Words cost as much as the rest: only what is refused gets some.
-                let body = message::step(step).done();
+                let body = message::step(step);
                 batch.push(format_args!(""), self.family, NlmF::empty(), body);
             }
             let refused = self.netlink.commit(batch).map_err(|error| match error {
@@ -192,7 +192,7 @@ impl Ipvs {
     /// # Errors
     /// What the kernel refused.
     pub fn timeouts(&mut self) -> Result<Timeouts, NetError> {
-        let body = message::request(Command::GetConfig).done();
+        let body = message::request(Command::GetConfig);
         let op = "read the timeouts of connections";
         let read = self.netlink.ask(op, self.family, body, |answer| {
             let seconds = |kind| u32_at(message::row(answer.payload, kind)?, 0);
@@ -234,7 +234,7 @@ impl Ipvs {
     /// # Errors
     /// If the kernel does not give the list.
     pub fn daemons(&mut self) -> Result<Map<SyncRole, SyncSettings>, NetError> {
-        let body = message::request(Command::GetDaemon).done();
+        let body = message::request(Command::GetDaemon);
         let found = self
             .netlink
             .dump("list the sync daemons", self.family, body, |message| {
@@ -246,12 +246,7 @@ impl Ipvs {
     /// One request by itself.
     fn change(&mut self, op: &str, body: super::netlink::Body) -> Result<(), NetError> {
         let mut batch = Batch::new();
-        batch.push(
-            format_args!("{op}"),
-            self.family,
-            NlmF::empty(),
-            body.done(),
-        );
+        batch.push(format_args!("{op}"), self.family, NlmF::empty(), body);
         let mut failed = self.netlink.commit(batch)?;
         failed.pop().map_or(Ok(()), |failed| Err(failed.into()))
     }

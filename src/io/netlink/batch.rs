@@ -4,14 +4,12 @@ use core::fmt;
 use std::fmt::Write;
 use std::io::{self, Cursor};
 
+use neli::ToBytes;
 use neli::consts::nl::NlmF;
-use neli::consts::rtnl::RtaType;
 use neli::nl::{NlPayload, NlmsghdrBuilder};
-use neli::rtnl::{Rtattr, RtattrBuilder};
-use neli::types::Buffer;
-use neli::{Size, ToBytes};
 
 use super::super::error::Failed;
+use super::Body;
 
 /// What one send carries at most. Every refusal is answered with a message that costs the receive buffer about 1 kB, so
 /// this many refusals still fit into what the kernel allows anyone.
@@ -59,16 +57,13 @@ impl Batch {
     /// Adds a request: what it does in words, as in "add 10.0.0.1/24 to eth0"; the type of the message; flags beyond
     /// `NLM_F_REQUEST`, such as `NLM_F_CREATE`; the family header with its attributes. A body that could not be written comes
     /// back as a failure of the batch, with the same words.
-    pub fn push<B: Size + ToBytes>(
-        &mut self,
-        op: fmt::Arguments<'_>,
-        kind: impl Into<u16>,
-        flags: NlmF,
-        body: io::Result<B>,
-    ) {
+    pub fn push(&mut self, op: fmt::Arguments<'_>, kind: impl Into<u16>, flags: NlmF, body: Body) {
+        self.add(op, kind.into(), flags, body);
+    }
+
+    fn add(&mut self, op: fmt::Arguments<'_>, kind: u16, flags: NlmF, body: Body) {
         let begin = self.bytes.get_ref().len();
-        let written = body.and_then(|body| encode(&mut self.bytes, kind.into(), flags, body));
-        if let Err(source) = written {
+        if let Err(source) = encode(&mut self.bytes, kind, flags, body) {
             self.bytes.get_mut().truncate(begin);
             self.bytes.set_position(begin as u64);
             self.unwritten.push(Failed {
@@ -187,16 +182,16 @@ impl Chunk<'_> {
 }
 
 /// Appends one message; its sequence number is left zero.
-pub(super) fn encode<B: Size + ToBytes>(
+pub(super) fn encode(
     out: &mut Cursor<Vec<u8>>,
     kind: u16,
     flags: NlmF,
-    body: B,
+    body: Body,
 ) -> io::Result<()> {
     let message = NlmsghdrBuilder::default()
         .nl_type(kind)
         .nl_flags(flags | NlmF::REQUEST)
-        .nl_payload(NlPayload::Payload(body))
+        .nl_payload(NlPayload::Payload(body.done()))
         .build()
         .map_err(io::Error::other)?;
     message.to_bytes(out).map_err(io::Error::other)
@@ -227,21 +222,6 @@ pub(super) fn transaction_mark(kind: u16, seq: u32) -> [u8; 20] {
     mark
 }
 
-/// One attribute of a request.
-///
-/// # Errors
-/// If the value cannot be written.
-pub fn attribute<T: RtaType, P: Size + ToBytes>(
-    kind: T,
-    value: P,
-) -> io::Result<Rtattr<T, Buffer>> {
-    RtattrBuilder::default()
-        .rta_type(kind)
-        .rta_payload(value)
-        .build()
-        .map_err(io::Error::other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::message::messages;
@@ -250,7 +230,12 @@ mod tests {
     fn batch_of(count: u32) -> Batch {
         let mut batch = Batch::new();
         for i in 0..count {
-            batch.push(format_args!("do {i}"), 20u16, NlmF::CREATE, Ok(i));
+            batch.push(
+                format_args!("do {i}"),
+                20u16,
+                NlmF::CREATE,
+                Body::new(&i.to_ne_bytes()),
+            );
         }
         batch
     }
@@ -276,16 +261,6 @@ mod tests {
             seen += len;
         }
         assert_eq!((seen, sizes), (300, vec![128, 128, 44]));
-    }
-
-    #[test]
-    fn a_request_that_cannot_be_written_fails_alone() {
-        let mut batch = batch_of(1);
-        let refusal = Err::<u32, _>(io::Error::from_raw_os_error(libc::EINVAL));
-        batch.push(format_args!("do harm"), 20u16, NlmF::empty(), refusal);
-        assert_eq!(batch.len(), 2);
-        assert_eq!(batch.unwritten[0].op, "do harm");
-        assert_eq!(batch.chunks().map(|c| c.len()).sum::<usize>(), 1);
     }
 
     #[test]

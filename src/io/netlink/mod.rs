@@ -14,14 +14,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use neli::consts::nl::NlmF;
-use neli::{Size, ToBytes};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{self, AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::net::{netlink, sockopt};
 
-pub use batch::{Batch, attribute};
-pub(super) use body::Body;
+pub use batch::Batch;
+pub use body::Body;
 
 use self::batch::Chunk;
 use self::message::{Message, attributes, messages, text, u32_at};
@@ -215,7 +214,7 @@ impl Netlink {
         let mut body = Body::new(&[GETFAMILY, 1, 0, 0]);
         body.put_text(FAMILY_NAME, name);
         let op = format!("find the generic netlink family {name}");
-        let found = self.ask(&op, CONTROL, body.done(), |message| {
+        let found = self.ask(&op, CONTROL, body, |message| {
             let mut all = attributes(message.payload.get(4..)?);
             let (_, id) = all.find(|(kind, _)| *kind == FAMILY_ID)?;
             message::u16_at(id, 0)
@@ -230,11 +229,11 @@ impl Netlink {
     ///
     /// # Errors
     /// [`NetError::Kernel`] or [`NetError::Unanswered`].
-    pub fn ask<B: Size + ToBytes, T>(
+    pub fn ask<T>(
         &mut self,
         op: &str,
         kind: impl Into<u16>,
-        body: io::Result<B>,
+        body: Body,
         read: impl FnMut(Message<'_>) -> Option<T>,
     ) -> Result<Option<T>, NetError> {
         let mut answers = self.query(op, kind.into(), NlmF::ACK, body, read)?;
@@ -246,24 +245,41 @@ impl Netlink {
     ///
     /// # Errors
     /// [`NetError::Kernel`] or [`NetError::Unanswered`].
-    pub fn dump<B: Size + ToBytes, T>(
+    pub fn dump<T>(
         &mut self,
         op: &str,
         kind: impl Into<u16>,
-        body: io::Result<B>,
+        body: Body,
         read: impl FnMut(Message<'_>) -> Option<T>,
     ) -> Result<Vec<T>, NetError> {
         self.query(op, kind.into(), NlmF::DUMP, body, read)
     }
 
-    fn query<B: Size + ToBytes, T>(
+    fn query<T>(
         &mut self,
         op: &str,
         kind: u16,
         flags: NlmF,
-        body: io::Result<B>,
+        body: Body,
         mut read: impl FnMut(Message<'_>) -> Option<T>,
     ) -> Result<Vec<T>, NetError> {
+        let mut list = Vec::new();
+        self.each(op, kind, flags, body, &mut |answer| match answer {
+            Answer::Again => list.clear(),
+            Answer::Message(message) => list.extend(read(message)),
+        })?;
+        Ok(list)
+    }
+
+    /// The part of it that is compiled once.
+    fn each(
+        &mut self,
+        op: &str,
+        kind: u16,
+        flags: NlmF,
+        body: Body,
+        take: &mut dyn FnMut(Answer<'_>),
+    ) -> Result<(), NetError> {
         let refused = |source, kernel_says| {
             NetError::Kernel(Failed {
                 place: 0,
@@ -277,35 +293,28 @@ impl Netlink {
             source,
         };
         let mut request = Cursor::new(Vec::new());
-        body.and_then(|body| batch::encode(&mut request, kind, flags, body))
-            .map_err(|e| refused(e, None))?;
+        batch::encode(&mut request, kind, flags, body).map_err(|e| refused(e, None))?;
         let mut request = request.into_inner();
-        let mut list = Vec::new();
         for _ in 0..ATTEMPTS {
-            list.clear();
+            take(Answer::Again);
             let seq = self.next;
             self.next = seq.wrapping_add(1).max(1);
             if let Some(slot) = request.get_mut(8..12) {
                 slot.copy_from_slice(&seq.to_ne_bytes());
             }
             net::send(&self.socket, &request, SendFlags::empty()).map_err(|e| lost(e.into()))?;
-            match self.collect(seq, &mut list, &mut read) {
-                Ok(End::Done) => return Ok(list),
+            match self.collect(seq, take) {
+                Ok(End::Done) => return Ok(()),
                 Ok(End::Refused(source, words)) => return Err(refused(source, words)),
                 Ok(End::Interrupted) => {}
                 Err(e) => return Err(lost(e)),
             }
         }
         // It changes quicker than it can be read; the monitor tells what is missing.
-        Ok(list)
+        Ok(())
     }
 
-    fn collect<T>(
-        &mut self,
-        seq: u32,
-        list: &mut Vec<T>,
-        read: &mut impl FnMut(Message<'_>) -> Option<T>,
-    ) -> io::Result<End> {
+    fn collect(&mut self, seq: u32, take: &mut dyn FnMut(Answer<'_>)) -> io::Result<End> {
         let deadline = Instant::now() + PATIENCE;
         let mut interrupted = false;
         loop {
@@ -328,7 +337,7 @@ impl Netlink {
                     (NLMSG_DONE, None) if interrupted => return Ok(End::Interrupted),
                     (NLMSG_ERROR | NLMSG_DONE, None) => return Ok(End::Done),
                     (NLMSG_OVERRUN, _) => return Ok(End::Interrupted),
-                    _ => list.extend(read(message)),
+                    _ => take(Answer::Message(message)),
                 }
             }
         }
@@ -339,6 +348,14 @@ impl AsFd for Netlink {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// What comes back on a question.
+enum Answer<'a> {
+    /// It is asked anew: nothing of what came before counts.
+    Again,
+    /// A part of it.
+    Message(Message<'a>),
 }
 
 /// How a list ended.

@@ -196,6 +196,13 @@ fn words(error: &Error) -> String {
             | PeerIncompatible::ServerDoesNotSupportTls12Or13,
         ) => Some(OTHER_VERSION),
         Error::PeerIncompatible(_) => Some(NOTHING_COMMON),
+        // What rustls says of these is their name in its own source, which the static binaries have not got.
+        Error::AlertReceived(alert) => {
+            return format!("it refuses with alert {}", u8::from(*alert));
+        }
+        Error::PeerMisbehaved(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. } => Some("it breaks the rules of TLS"),
         _ => None,
     };
     known.map_or_else(|| error.to_string(), str::to_owned)

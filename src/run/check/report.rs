@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::director::Director;
 use crate::check::{Engine, Pool, Probe, Server, kind};
 use crate::model::Global;
-use crate::model::lvs::{Forwarding, Service};
+use crate::model::lvs::{Forwarding, Protocol, Service};
 use crate::run::reactor::now;
 use crate::run::replace::replace;
 use crate::time::Instant;
@@ -69,10 +69,7 @@ impl Report<'_> {
             Service::Mark(mark) => writeln!(f, " VS FWMARK = {mark}")?,
             Service::Group(_) => writeln!(f, " VS GROUP = {}", pool.name())?,
         }
-        let protocol = config
-            .protocol
-            .map(|protocol| format!("{protocol:?}").to_uppercase());
-        let protocol = protocol.as_deref().unwrap_or("none");
+        let protocol = config.protocol.map_or("none", Protocol::name);
         writeln!(f, "   lvs_sched = {}", config.scheduler)?;
         if let Some(persistence) = config.persistence {
             writeln!(
