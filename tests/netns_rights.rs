@@ -253,6 +253,39 @@ fn two_rights_are_enough_in_a_container() {
 }
 
 #[test]
+fn who_is_not_root_does_with_ambient_rights_and_so_do_its_scripts() {
+    on_a_stage(|stage| {
+        stage.script("master", "grep CapEff /proc/self/status > $0.may");
+        stage.configure("", "", " notify_master @/master");
+        let conf = stage
+            .read("conf")
+            .expect("a file")
+            .replace(" script_user root", "");
+        fs::write(stage.path("conf"), conf).expect("a file");
+        let two = "+net_admin,+net_raw";
+        let daemon = stage.start(
+            &[
+                "setpriv",
+                "--reuid=nobody",
+                "--clear-groups",
+                "--inh-caps",
+                two,
+                "--ambient-caps",
+                two,
+            ],
+            &[],
+        );
+        let may = until("what a script may", || {
+            stage.read("master.may").filter(|text| text.ends_with('\n'))
+        });
+        assert_eq!(may, format!("CapEff:\t{:016x}\n", NET_ADMIN | NET_RAW));
+        assert!(stage.has("10.0.0.1"), "{}", daemon.output());
+        assert_eq!(set(stage.child(), "CapEff"), NET_ADMIN | NET_RAW);
+        assert!(status(stage.child(), "Uid").starts_with("65534"));
+    });
+}
+
+#[test]
 fn no_new_privileges_of_a_supervisor_are_lived_with() {
     on_a_stage(|stage| {
         stage.script("master", "grep CapEff /proc/self/status > $0.may");

@@ -484,6 +484,29 @@ fn a_script_that_fails_says_why_in_the_log_and_to_who_asks() {
 }
 
 #[test]
+#[cfg(feature = "check-misc")]
+fn a_check_and_a_notify_script_that_fail_say_why_in_the_log() {
+    on_a_stage(|stage| {
+        let [check, notify] = [("check", 1), ("notify", 3)].map(|(name, status)| {
+            let text = format!("cat /nonexistent/{name}; exit {status}");
+            stage.script(name, &text)
+        });
+        let text = format!(
+            "virtual_server 10.0.0.200 80 {{\n delay_loop 1\n protocol TCP\n real_server 10.0.0.9 80 {{\n \
+             notify_down {notify}\n MISC_CHECK {{\n misc_path {check}\n}}\n}}\n}}\n"
+        );
+        let host = stage.lab.host("a");
+        let daemon = host.daemon(lab::Program::Keepalite, &text);
+        let why = |name| format!("cat: /nonexistent/{name}: No such file or directory\n");
+        daemon.wait_for_words(&format!(" failed: exited with status 1: {}", why("check")));
+        daemon.wait_for_words(&format!(
+            "notify_down: {notify} exited with status 3 after "
+        ));
+        daemon.wait_for_words(&format!(" s: {}", why("notify")));
+    });
+}
+
+#[test]
 fn scripts_that_fork_flood_and_leave_children_behind_hurt_nobody() {
     on_a_stage(|stage| {
         stage.script("flood", "exec head -c 10000000 /dev/zero");

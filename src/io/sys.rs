@@ -1106,11 +1106,11 @@ unsafe fn become_child(program: &Program<'_>, parent: u32) {
     }
 }
 
-/// Makes effective again what this process may do but has put aside (capabilities(7)).
-fn take_up_rights() {
+/// Makes effective again what this process may do but has put aside (capabilities(7)). Whoever needs what is refused here is told so
+/// itself.
+pub fn take_up_rights() {
     if let Ok(mut sets) = capabilities(None) {
         sets.effective = sets.permitted;
-        // Whoever needs what is refused here is told so itself.
         let _ = set_capabilities(None, sets);
     }
 }

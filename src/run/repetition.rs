@@ -45,7 +45,8 @@ impl Repetition {
             }
             return line.held.is_none();
         }
-        if self.0.len() >= MOST {
+        // Before it grows, what is over makes room.
+        if self.0.len() == self.0.capacity() {
             self.0
                 .retain(|line| line.held.is_some() || line.since + WINDOW > now);
         }

@@ -9,6 +9,7 @@
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use super::supervise::Role;
+use crate::io::sys;
 use crate::model::global::{Fifo, Scheduling};
 use crate::model::lvs::{Check, Checker};
 use crate::model::{Global, Model};
@@ -146,6 +147,17 @@ fn checkers(model: &Model) -> impl Iterator<Item = &Checker> {
 
 fn fifos(global: &Global) -> impl Iterator<Item = &Fifo> {
     [&global.fifo, &global.vrrp_fifo, &global.lvs_fifo].into_iter()
+}
+
+/// Does something with all that this process may do, and puts aside again what was.
+pub fn in_full<T>(work: impl FnOnce() -> T) -> T {
+    let before = capabilities(None);
+    sys::take_up_rights();
+    let done = work();
+    if let Ok(before) = before {
+        let _ = set_capabilities(None, before);
+    }
+    done
 }
 
 /// What the configurations of this process have needed so far.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::io::processes;
+use crate::run::rights;
 
 /// The names of their processes: of keepalived's, of our parents, of those like this one.
 const NAMES: [&[u8]; 3] = [b"keepalived", b"keepalite", b"keepalite_vrrp"];
@@ -25,7 +26,9 @@ fn program(words: &[u8]) -> &[u8] {
 /// Whether one lives in our network namespace. Neither we nor our own parent are one.
 #[must_use]
 pub fn are_here() -> bool {
-    let network = |process: u32| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    // It is told to who may do all that the other process may, ptrace(2).
+    let link = |process: u32| fs::read_link(format!("/proc/{process}/ns/net"));
+    let network = |process: u32| rights::in_full(|| link(process)).ok();
     let (us, parent) = (std::process::id(), std::os::unix::process::parent_id());
     let ours = network(us);
     let mut others = processes::all().filter(|process| ![us, parent].contains(process));
