@@ -211,9 +211,18 @@ impl Probe {
         self.phase = phase;
     }
 
+    /// Keeps a failure, in the place of the one before.
+    fn fail(&mut self, cause: Cause, now: Instant) {
+        let failure = Failure { cause, at: now };
+        match &mut self.failure {
+            Some(before) => **before = failure,
+            None => self.failure = Some(Box::new(failure)),
+        }
+    }
+
     /// An attempt could not be made. True if that is news.
     pub(super) fn miss(&mut self, cause: Cause, now: Instant) -> bool {
-        self.failure = Some(Box::new(Failure { cause, at: now }));
+        self.fail(cause, now);
         !core::mem::replace(&mut self.untried, true)
     }
 
@@ -233,7 +242,7 @@ impl Probe {
             }
             Err(cause) => {
                 self.known = true;
-                self.failure = Some(Box::new(Failure { cause, at: now }));
+                self.fail(cause, now);
                 if self.up && self.borne < self.checker.pace.retry {
                     self.borne += 1;
                     return Change::Borne;
