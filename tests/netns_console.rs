@@ -124,8 +124,12 @@ fn silence_garbage_and_impatience_keep_nobody_out() {
         // More than any question: it is hung up on.
         while endless.write_all(&[b'x'; 4096]).is_ok() {}
         for _ in 0..20 {
-            let mut rude = connect().unwrap();
-            let _ = rude.write_all(b"status\n");
+            for _ in 0..20 {
+                let mut rude = connect().unwrap();
+                let _ = rude.write_all(b"status\n");
+            }
+            // It waits until they have had their answers.
+            assert!(ask(&daemon, "status").contains("LAN"));
         }
         let begun = Instant::now();
         assert!(text(&keepalite(&daemon, &["status"])).contains("LAN"));

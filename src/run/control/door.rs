@@ -125,7 +125,8 @@ async fn admit(listener: Source<OwnedFd>, inbox: Inbox) {
         if clients.is_full() {
             match clients.iter().position(|client| !client.has_asked.get()) {
                 Some(silent) => drop(clients.remove(silent)),
-                None => continue,
+                // All have asked: one of them is about to have its answer.
+                None => clients.remove(0).task.await,
             }
         }
         let has_asked = Rc::new(Cell::new(false));
