@@ -5,8 +5,6 @@
 #[path = "../checks/made.rs"]
 mod made;
 
-use std::sync::LazyLock;
-
 use keepalite::check::conversation::{Conversation, Outcome, Step};
 use keepalite::io::tls::Session;
 use keepalite::model::lvs::Checker;
@@ -24,10 +22,13 @@ const CHECKS: [&str; 7] = [
 ];
 const STREAMS: usize = 3;
 
-static CHECKERS: LazyLock<Vec<Checker>> = LazyLock::new(|| {
-    let at = "192.0.2.1:80".parse().unwrap();
-    CHECKS.iter().map(|text| made::check(text, at)).collect()
-});
+thread_local! {
+    static CHECKERS: &'static [Checker] = {
+        let at = "192.0.2.1:80".parse().unwrap();
+        let all: Vec<_> = CHECKS.iter().map(|text| made::check(text, at)).collect();
+        all.leak()
+    };
+}
 
 /// What is said, and how it ends.
 fn talk<'a>(checker: &Checker, pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Outcome>) {
@@ -61,7 +62,7 @@ fuzz_target!(|input: &[u8]| {
     };
     let kind = usize::from(kind) % (CHECKS.len() + 1);
     let size = usize::from(size).max(1);
-    let Some(checker) = CHECKERS.get(kind) else {
+    let Some(checker) = CHECKERS.with(|all| (*all).get(kind)) else {
         let mut session = Session::new(None, [192, 0, 2, 1].into()).unwrap();
         let mut out = Vec::new();
         session.take(&mut out);

@@ -6,7 +6,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use keepalite::config::files::Memory;
@@ -20,7 +19,7 @@ use keepalite::wire::ip::{self, Ipv4Packet, Ipv4Repr};
 use keepalite::wire::{Checksum, vrrp};
 use libfuzzer_sys::fuzz_target;
 
-static MODEL: LazyLock<Model> = LazyLock::new(|| {
+fn read() -> Model {
     let mut files = Memory::new();
     files.insert("main.conf", include_str!("datagram.conf"));
     let loaded = load_from(&files, Path::new("main.conf"), &Options::default());
@@ -31,7 +30,15 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
         .collect();
     assert!(!loaded.diags.has_errors(), "{said}");
     loaded.model
-});
+}
+
+thread_local! {
+    static MODEL: &'static Model = Box::leak(Box::new(read()));
+}
+
+fn model() -> &'static Model {
+    MODEL.with(|model| *model)
+}
 
 /// Actions per virtual router and event: resign, release, notify and say so, become another thing, and the same for a group.
 const MOST_ACTIONS: usize = 16;
@@ -72,7 +79,7 @@ impl Network {
         let interfaces = ["eth0", "eth1"].map(|name| IfName::new(name).expect("a legal name"));
         let now = Instant(1_000_000);
         let mut network = Self {
-            engine: Engine::new(&MODEL, now),
+            engine: Engine::new(model(), now),
             now,
             actions: Vec::new(),
             packet: vec![0; 4096],
@@ -87,7 +94,7 @@ impl Network {
     fn hear(&mut self, event: Event<'_>) {
         self.actions.clear();
         self.engine.handle(event, self.now, &mut self.actions);
-        let most = MOST_ACTIONS * MODEL.instances.len();
+        let most = MOST_ACTIONS * model().instances.len();
         assert!(self.actions.len() <= most, "{event:?}: {:?}", self.actions);
         for action in &self.actions {
             if let Action::Say { id, note } = action {
@@ -269,7 +276,7 @@ fn step(network: &mut Network, input: &mut Input<'_>) -> Option<()> {
         _ => {
             // Another configuration with some of its virtual routers changed or gone.
             let (gone, changed) = (input.u16()?, input.byte()?);
-            let mut model = MODEL.clone();
+            let mut model = model().clone();
             let mut at = 0;
             model.instances.retain(|_| {
                 at += 1;
