@@ -5,7 +5,8 @@ use std::io;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -102,7 +103,17 @@ fn compare(bench: &mut Bench, case: &str, check: &str, aim: f64) -> io::Result<(
 struct Servers<'a> {
     ground: &'a Ground,
     datagrams: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+    echo: Option<JoinHandle<()>>,
     _nginx: Process,
+}
+
+impl Drop for Servers<'_> {
+    /// The next ones want the same port.
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let _ = self.echo.take().map(JoinHandle::join);
+    }
 }
 
 impl<'a> Servers<'a> {
@@ -130,12 +141,13 @@ impl<'a> Servers<'a> {
         let path = path.display().to_string();
         let nginx = host.start("nginx", &["-c", &path], &[])?;
         let datagrams = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::downgrade(&datagrams);
+        let over = Arc::new(AtomicBool::new(false));
+        let (counted, is_over) = (Arc::clone(&datagrams), Arc::clone(&over));
         let socket = host.namespace.enter(|| UdpSocket::bind("0.0.0.0:53"))?;
         socket.set_read_timeout(Some(Duration::from_millis(200)))?;
-        std::thread::spawn(move || {
+        let echo = std::thread::spawn(move || {
             let mut heard = [0; 512];
-            while let Some(counted) = counted.upgrade() {
+            while !is_over.load(Ordering::Relaxed) {
                 if let Ok((length, from)) = socket.recv_from(&mut heard) {
                     counted.fetch_add(1, Ordering::Relaxed);
                     let _ = socket.send_to(&heard[..length], from);
@@ -145,6 +157,8 @@ impl<'a> Servers<'a> {
         Ok(Self {
             ground,
             datagrams,
+            over,
+            echo: Some(echo),
             _nginx: nginx,
         })
     }
