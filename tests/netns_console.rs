@@ -416,8 +416,8 @@ fn a_reload_says_what_the_kernel_refused_of_it_and_fails() {
         daemon.configure(&conf(120, nowhere).replace("203.0.113.1", "203.0.113.2"));
         let answer = ask(&daemon, "reload");
         let json = Json::parse(answer.trim()).unwrap_or_else(|| panic!("{answer}"));
-        let errors = json.get("vrrp_errors").map(Json::as_str);
-        assert!(answer.contains("invalid gateway"), "{answer} {errors:?}");
+        assert!(json.get("vrrp_errors").is_some(), "{answer}");
+        assert!(answer.contains("invalid gateway"), "{answer}");
         daemon.configure(&conf(120, ""));
         assert_eq!(keepalite(&daemon, &["reload"]).status.code(), Some(0));
     });

@@ -14,7 +14,8 @@ use crate::run::logger;
 use crate::run::options::Options;
 use crate::run::reactor::now;
 
-/// Answers a question; a reload is not carried out before the router has no more to do. `reload` gives the configuration to go on with, or `None` after having said why not.
+/// Answers a question; the answer to a reload counts when the router has nothing left to do, see [`settled`]. `reload` gives the
+/// configuration to go on with, or `None` after having said why not.
 pub(super) fn answer(
     router: &mut Router,
     request: &Request,

@@ -21,8 +21,7 @@ use crate::run::reactor::{now, sleep_until};
 use crate::run::signal::{Orders, Signal};
 
 /// Runs the virtual routers of a configuration until a signal stops it, and answers what comes into `inbox`. `reload` gives the
-/// configuration to go on with, or
-/// `None` after having said why not.
+/// configuration to go on with, or `None` after having said why not.
 pub async fn drive(
     mut model: Box<Model>,
     signals: &mut impl Orders,
