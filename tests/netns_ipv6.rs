@@ -135,3 +135,32 @@ fn an_interface_that_appears_later_gets_its_virtual_mac() {
         }
     });
 }
+
+#[test]
+fn a_virtual_mac_that_was_refused_is_made_at_once_over_a_new_interface() {
+    with_namespaces(|| {
+        let lab = Lab::new(&[("one", &["fd00::1/64"])]).unwrap();
+        let host = lab.host("one");
+        let appear = || {
+            host.run("ip link add late0 type veth peer name peer1");
+            host.run("ip link set peer1 up");
+            host.run("ip link set late0 up");
+        };
+        // A port of a bridge can't have one.
+        host.run("ip link add br0 type bridge");
+        appear();
+        host.run("ip link set late0 master br0");
+        let text = instance("A", "late0", "use_vmac", "fe80::100\n fd00:1::100/64");
+        let daemon = host.daemon(Program::Keepalite, &text);
+        daemon.wait_for_words("kernel refused to create macvlan vrrp.1");
+        host.run("ip link del late0");
+        appear();
+        // Before what was refused is tried again anyway.
+        let master = || host.has(ip("fd00:1::100")).then_some(());
+        assert!(
+            host.wait(SOON / 2, master).is_some(),
+            "{}",
+            daemon.process.output()
+        );
+    });
+}

@@ -100,7 +100,7 @@ impl Links {
         self.retry
     }
 
-    /// Forgets [`Self::deadline`], because it has come.
+    /// Forgets [`Self::deadline`], because it has come, or because other interfaces are there now.
     pub const fn retrying(&mut self) {
         self.retry = None;
     }

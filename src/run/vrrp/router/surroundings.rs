@@ -32,8 +32,14 @@ impl Router {
         let is_link = |change: &Change| matches!(change, Change::Link(_) | Change::LinkGone(_));
         let links = lost || changes.iter().any(is_link);
         for change in &changes {
-            if let Change::Address(there) = change {
-                self.look_for_duplicate(there);
+            match change {
+                Change::Address(there) => self.look_for_duplicate(there),
+                // What was refused may have been refused for want of it.
+                Change::Link(link) if self.world.link(link.index).is_none() => {
+                    self.links.retrying()
+                }
+                Change::LinkGone(_) => self.links.retrying(),
+                _ => {}
             }
         }
         self.world.learn_all(changes.drain(..));
