@@ -7,7 +7,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
-use crate::check::{Engine, Member, Pool};
+use crate::check::{Engine, Member, Pool, PoolId};
 use crate::console::lvs::Connections;
 use crate::error::Chain;
 use crate::io::ipvs::{
@@ -16,7 +16,7 @@ use crate::io::ipvs::{
 };
 use crate::model::lvs::{self, Entry, Group};
 use crate::name::Family;
-use crate::sorted::Map;
+use crate::sorted::{Map, Set};
 use crate::time::Instant;
 
 /// Between two looks at the whole table, or at whether the kernel has IPVS by now.
@@ -34,6 +34,8 @@ pub struct VirtualTable {
     ipvs: Option<Ipvs>,
     /// What the kernel has of what is ours.
     known: Table,
+    /// Services that are of an earlier pool.
+    covered: Set<(Key, PoolId)>,
     due: Instant,
     /// That there is no IPVS has been told.
     told: bool,
@@ -48,6 +50,7 @@ impl VirtualTable {
         Self {
             ipvs: None,
             known: Table::new(),
+            covered: Set::new(),
             due: AT_ONCE,
             told: false,
             flush,
@@ -125,7 +128,8 @@ impl VirtualTable {
         }
         self.due = now + AUDIT;
         let Some(ipvs) = &mut self.ipvs else { return };
-        let desired = desired(engine, engine.pools());
+        self.covered = covered(engine);
+        let desired = desired(engine, engine.pools(), &self.covered);
         match ipvs.read() {
             Ok(mut there) => {
                 let ours = |key: &Key| desired.contains_key(key) || self.known.contains_key(key);
@@ -142,13 +146,18 @@ impl VirtualTable {
     /// Another configuration: what it changes is changed at once; a look at the whole table follows.
     pub fn reload(&mut self, engine: &Engine) {
         self.due = AT_ONCE;
-        self.change(&desired(engine, engine.pools()), true);
+        self.covered = covered(engine);
+        self.change(&desired(engine, engine.pools(), &self.covered), true);
         self.due = AT_ONCE;
     }
 
     /// Some pools have changed.
     pub fn update<'a>(&mut self, engine: &'a Engine, pools: impl Iterator<Item = &'a Pool>) {
-        if self.ipvs.is_some() && !self.change(&desired(engine, pools), false) {
+        if self.ipvs.is_none() {
+            return;
+        }
+        let desired = desired(engine, pools, &self.covered);
+        if !self.change(&desired, false) {
             self.due = AT_ONCE;
         }
     }
@@ -234,11 +243,15 @@ impl VirtualTable {
 }
 
 /// What the table is to have for some pools.
-fn desired<'a>(engine: &Engine, pools: impl IntoIterator<Item = &'a Pool>) -> Table {
+fn desired<'a>(
+    engine: &Engine,
+    pools: impl IntoIterator<Item = &'a Pool>,
+    covered: &Set<(Key, PoolId)>,
+) -> Table {
     let mut rows = Vec::new();
     for pool in pools {
         let members: Vec<Member> = pool.members().collect();
-        for key in keys(pool, engine.groups()).filter(|key| is_first(engine, pool, *key)) {
+        for key in keys(pool, engine.groups()).filter(|key| !covered.contains(&(*key, pool.id()))) {
             let of = |member: &&Member| fits(key, member);
             let destinations = members.iter().filter(of).map(|member| {
                 let port = port(key, member);
@@ -258,59 +271,50 @@ fn desired<'a>(engine: &Engine, pools: impl IntoIterator<Item = &'a Pool>) -> Ta
     Map::of_many(rows)
 }
 
-/// Whether no pool before this one is for the same packets: where services of groups overlap, the first counts.
-fn is_first(engine: &Engine, pool: &Pool, key: Key) -> bool {
+/// The services of pools that an earlier pool has: where those of groups overlap, the first counts.
+fn covered(engine: &Engine) -> Set<(Key, PoolId)> {
     let groups = engine.groups();
     if groups.is_empty() {
-        // Each of the others is for packets of its own.
-        return true;
+        // Each pool is for packets of its own.
+        return Set::new();
     }
-    let mut before = engine.pools().iter().take_while(|p| p.id() != pool.id());
-    !before.any(|before| entries(before, groups).any(|entry| has(before, entry, key)))
+    let pools = engine.pools().iter().enumerate();
+    let of = |(place, pool): (usize, _)| keys(pool, groups).map(move |key| (key, place, pool.id()));
+    let mut all: Vec<(Key, usize, PoolId)> = pools.flat_map(of).collect();
+    all.sort_unstable();
+    let same = all.chunk_by(|(one, ..), (other, ..)| one == other);
+    let later = same.flat_map(|same| {
+        let first = same.first().map(|(.., id)| *id);
+        same.iter().filter(move |(.., id)| Some(*id) != first)
+    });
+    later.map(|(key, _, id)| (*key, *id)).collect()
 }
 
-/// What packets a pool is for, as the lines of a group have it.
-fn entries<'a>(pool: &'a Pool, groups: &'a [Group]) -> impl Iterator<Item = Entry> + 'a {
+/// The services of a pool, packet by packet.
+fn keys<'a>(pool: &'a Pool, groups: &'a [Group]) -> impl Iterator<Item = Key> + 'a {
     let service = &pool.config().service;
     let own = match *service {
-        lvs::Service::Address(ip, port) => Some(Entry::Addresses {
-            first: ip,
-            last: ip,
-            port,
-        }),
-        lvs::Service::Mark(number) => Some(Entry::Mark(number, None)),
+        lvs::Service::Address(ip, port) => Some(address(pool, ip, port)),
+        lvs::Service::Mark(number) => Some(mark(pool, number, None)),
         lvs::Service::Group(_) => None,
     };
     let of_group = groups
         .iter()
         .filter(move |group| matches!(service, lvs::Service::Group(name) if group.name == *name));
-    own.into_iter()
-        .chain(of_group.flat_map(|group| group.entries.iter().copied()))
-}
-
-/// The same, packet by packet.
-fn keys<'a>(pool: &'a Pool, groups: &'a [Group]) -> impl Iterator<Item = Key> + 'a {
-    entries(pool, groups).flat_map(move |entry| {
-        let each: Box<dyn Iterator<Item = Key> + 'a> = match entry {
-            Entry::Addresses { first, last, port } => {
-                Box::new(range(first, last).map(move |ip| address(pool, ip, port)))
-            }
-            Entry::Mark(number, family) => Box::new(core::iter::once(mark(pool, number, family))),
-        };
-        each
-    })
-}
-
-/// Whether a key is among those of a line.
-fn has(pool: &Pool, entry: Entry, key: Key) -> bool {
-    match (entry, key) {
-        (Entry::Addresses { first, last, port }, Key::Address { ip, .. }) => {
-            // Of two families, one is less than all of the other.
-            first <= ip && ip <= last && key == address(pool, ip, port)
-        }
-        (Entry::Mark(number, family), Key::Mark { .. }) => key == mark(pool, number, family),
-        _ => false,
-    }
+    let each = of_group
+        .flat_map(|group| &group.entries)
+        .flat_map(move |entry| {
+            let each: Box<dyn Iterator<Item = Key> + 'a> = match *entry {
+                Entry::Addresses { first, last, port } => {
+                    Box::new(range(first, last).map(move |ip| address(pool, ip, port)))
+                }
+                Entry::Mark(number, family) => {
+                    Box::new(core::iter::once(mark(pool, number, family)))
+                }
+            };
+            each
+        });
+    own.into_iter().chain(each)
 }
 
 fn address(pool: &Pool, ip: IpAddr, port: u16) -> Key {
@@ -441,7 +445,8 @@ mod tests {
     #[test]
     fn where_services_overlap_the_first_counts_also_when_only_the_second_has_changed() {
         let engine = engine(OVERLAPPING);
-        let whole = desired(&engine, engine.pools());
+        let covered = covered(&engine);
+        let whole = desired(&engine, engine.pools(), &covered);
         assert_eq!(
             services(&whole),
             [
@@ -450,8 +455,19 @@ mod tests {
                 "[10.0.0.3]:tcp:80 wlc"
             ]
         );
-        let second = desired(&engine, engine.pools().last());
+        let second = desired(&engine, engine.pools().last(), &covered);
         assert_eq!(services(&second), ["[10.0.0.3]:tcp:80 wlc"]);
+    }
+
+    #[test]
+    fn what_a_group_names_twice_is_one_service_of_its_own() {
+        let twice = OVERLAPPING.replace("10.0.0.1-2 80", "10.0.0.1-2 80\n10.0.0.1 80");
+        let engine = engine(&twice);
+        let first = desired(&engine, engine.pools().first(), &covered(&engine));
+        assert_eq!(
+            services(&first),
+            ["[10.0.0.1]:tcp:80 rr", "[10.0.0.2]:tcp:80 rr"]
+        );
     }
 
     #[test]
