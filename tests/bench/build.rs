@@ -33,6 +33,12 @@ pub(crate) fn release(features: &str) -> io::Result<PathBuf> {
     Ok(target().join("release/keepalite"))
 }
 
+/// The static binary with the default features, as routers get it, if `cross/build` has left one for this processor.
+pub(crate) fn shipped() -> Option<PathBuf> {
+    let name = format!("dist/keepalite-{}", std::env::consts::ARCH);
+    Some(target().join(name)).filter(|path| path.exists())
+}
+
 /// keepalived, or what `KEEPALIVED` names instead.
 pub(crate) fn theirs() -> io::Result<PathBuf> {
     let named = std::env::var_os("KEEPALIVED");

@@ -19,7 +19,6 @@
 )]
 
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use figure::{Aim, Question, Row, Samples};
@@ -182,7 +181,7 @@ fn run() -> io::Result<()> {
         }
     };
     let mut bench = Bench {
-        fixed: shipped().filter(|_| !control).map(|program| Side {
+        fixed: build::shipped().filter(|_| !control).map(|program| Side {
             name: "keepalite, static".to_owned(),
             program,
         }),
@@ -222,16 +221,4 @@ fn load() -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     format!("load {} on {processors} processors", load.trim())
-}
-
-/// The static binary that `cross/build` has left, if it has.
-fn shipped() -> Option<PathBuf> {
-    let prefix = format!("keepalite-{}", std::env::consts::ARCH);
-    std::fs::read_dir(build::target().join("dist"))
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| {
-            path.file_name()
-                .is_some_and(|n| n.to_string_lossy().starts_with(&prefix))
-        })
 }

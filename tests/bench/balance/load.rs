@@ -1,7 +1,7 @@
 //! A thousand virtual servers with four real ones each: their start, a reload, their end, and what they occupy.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use keepalite::io::ipvs::{Destination, Forwarding, Row, Service, Table, plan};
 use keepalite::name::Family;
@@ -9,20 +9,26 @@ use rustix::process::Signal;
 
 use crate::figure::{Aim, Question};
 use crate::ground::{Ground, LONG, endpoint, key, service, told};
+use crate::lab::Process;
 use crate::usage::{self, Memory};
 use crate::{Bench, Side};
 
 const SERVICES: u16 = 1000;
 const SERVERS: u16 = 4;
 /// By then both have given back what they needed to read the configuration.
-const AT_REST: std::time::Duration = std::time::Duration::from_secs(7);
+const AT_REST: Duration = Duration::from_secs(7);
+/// All processes together.
+const MEMORY: [(&str, &str, Aim); 2] = [
+    ("resident (RSS)", "kB", Aim::Ratio(0.25)),
+    ("proportional (PSS)", "kB", Aim::Ratio(0.25)),
+];
 
 pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
     let questions = [
         ("start to the whole table", "ms", Aim::Ratio(0.33)),
         ("CPU of it", "ms", Aim::Ratio(0.33)),
-        ("resident (RSS)", "kB", Aim::Ratio(0.25)),
-        ("proportional (PSS)", "kB", Aim::Ratio(0.25)),
+        MEMORY[0],
+        MEMORY[1],
         ("reload without a change: CPU", "ms", Aim::NoMoreThan(0.0)),
         (
             "reload, one weight: until the kernel has it",
@@ -34,10 +40,41 @@ pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
         ("floor: making the table", "ms", Aim::None),
         ("floor: reading it", "ms", Aim::None),
     ]
-    .map(|(what, unit, aim)| Question { what, unit, aim });
+    .map(question);
     let reps = bench.effort(1, 5);
     bench.compare("load 1,000 x 4", questions, reps, once);
+    if let Some(sides) = bench.shipped.clone() {
+        let reps = bench.effort(1, 3);
+        let case = "load 1,000 x 4, static";
+        bench.compare_sides(case, &sides, MEMORY.map(question), reps, occupied);
+    }
     Ok(())
+}
+
+const fn question((what, unit, aim): (&'static str, &'static str, Aim)) -> Question {
+    Question { what, unit, aim }
+}
+
+/// Starts a side with the whole table; the instant of that, and how long it took.
+fn load(ground: &Ground, side: &Side) -> io::Result<(Process, Instant, Duration)> {
+    let begin = Instant::now();
+    let daemon = ground.start(side, &configuration(1))?;
+    let whole = |members: &crate::ground::Members| members.len() == usize::from(SERVERS);
+    let loaded = ground.wait(key(SERVICES - 1), begin, whole)?;
+    Ok((daemon, begin, loaded))
+}
+
+/// What a side occupies once it rests.
+fn occupied(ground: &Ground, side: &Side) -> io::Result<[f64; 2]> {
+    let (mut daemon, begin, _) = load(ground, side)?;
+    let memory = at_rest(&daemon, begin)?;
+    daemon.terminate(LONG)?;
+    Ok([memory.resident, memory.proportional])
+}
+
+fn at_rest(daemon: &Process, begin: Instant) -> io::Result<Memory> {
+    std::thread::sleep(AT_REST.saturating_sub(begin.elapsed()));
+    Memory::of(&daemon.tree())
 }
 
 /// The configuration, with one real server of another weight.
@@ -67,9 +104,7 @@ fn once(ground: &Ground, side: &Side) -> io::Result<[f64; 10]> {
     let [making, reading] = floor(ground)?;
     let last = key(SERVICES - 1);
     let whole = usize::from(SERVERS);
-    let begin = Instant::now();
-    let mut daemon = ground.start(side, &configuration(1))?;
-    let loaded = ground.wait(last, begin, |members| members.len() == whole)?;
+    let (mut daemon, begin, loaded) = load(ground, side)?;
     let processes = daemon.tree();
     let loading = usage::cpu(&processes)?;
     settle(&processes)?;
@@ -81,8 +116,7 @@ fn once(ground: &Ground, side: &Side) -> io::Result<[f64; 10]> {
             table.len()
         )));
     }
-    std::thread::sleep(AT_REST.saturating_sub(begin.elapsed()));
-    let memory = Memory::of(&processes)?;
+    let memory = at_rest(&daemon, begin)?;
 
     let before = usage::cpu(&processes)?;
     daemon.signal(Signal::HUP)?;
@@ -110,7 +144,7 @@ fn once(ground: &Ground, side: &Side) -> io::Result<[f64; 10]> {
     if left > 0 {
         return Err(io::Error::other(format!("{left} virtual servers are left")));
     }
-    let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
     Ok([
         ms(loaded),
         ms(loading),
@@ -127,7 +161,7 @@ fn once(ground: &Ground, side: &Side) -> io::Result<[f64; 10]> {
 
 /// Waits until the processes have had nothing to do for half a second.
 fn settle(processes: &[u32]) -> io::Result<()> {
-    let pause = std::time::Duration::from_millis(500);
+    let pause = Duration::from_millis(500);
     let mut before = usage::cpu(processes)?;
     let begin = Instant::now();
     while begin.elapsed() < LONG {

@@ -6,7 +6,8 @@
 //!
 //! User-mode Linux has one processor and its own clock: compare figures within a run only. `floor` is the kernel's part: the
 //! same changes sent by nobody but the bench. Each figure comes with its aim; figures are minimum, median and maximum over
-//! the repetitions. The table is left in `target/bench/`.
+//! the repetitions. The table is left in `target/bench/`. What the static binary occupies is measured if `cross/build x86_64` has
+//! made it.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -54,6 +55,9 @@ const CASES: [(&str, Case); 8] = [
     ("death", death::run),
 ];
 
+/// Stands for a program that there is not.
+const NONE: &str = "none";
+
 /// No run takes as long.
 const PATIENCE: Duration = Duration::from_secs(1800);
 
@@ -67,6 +71,8 @@ pub(crate) struct Side {
 /// What a case works with.
 pub(crate) struct Bench {
     pub(crate) sides: [Side; 2],
+    /// The static build, if there is one, and theirs.
+    pub(crate) shipped: Option<[Side; 2]>,
     pub(crate) ground: Ground,
     quick: bool,
     reps: Option<usize>,
@@ -87,6 +93,19 @@ impl Bench {
         reps: usize,
         measure: impl Fn(&Ground, &Side) -> io::Result<[f64; N]>,
     ) {
+        let sides = self.sides.clone();
+        self.compare_sides(case, &sides, questions, reps, measure);
+    }
+
+    /// The same with other sides than the usual.
+    pub(crate) fn compare_sides<const N: usize>(
+        &mut self,
+        case: &str,
+        sides: &[Side; 2],
+        questions: [Question; N],
+        reps: usize,
+        measure: impl Fn(&Ground, &Side) -> io::Result<[f64; N]>,
+    ) {
         let mut rows = questions.map(|question| Row {
             case: case.to_owned(),
             question,
@@ -94,7 +113,7 @@ impl Bench {
             theirs: Samples::default(),
         });
         for _ in 0..self.reps.unwrap_or(reps) {
-            for (number, side) in self.sides.iter().enumerate() {
+            for (number, side) in sides.iter().enumerate() {
                 let figures = match measure(&self.ground, side) {
                     Ok(figures) => figures,
                     Err(error) => {
@@ -141,7 +160,11 @@ fn main() -> ExitCode {
 /// Makes the programs, and runs this one in a kernel with IPVS.
 fn outside(words: &[String]) -> io::Result<()> {
     let shown = |path: PathBuf| path.display().to_string();
-    let programs = [shown(build::release("full")?), shown(build::theirs()?)];
+    let programs = [
+        shown(build::release("full")?),
+        shown(build::theirs()?),
+        build::shipped().map_or_else(|| NONE.to_owned(), shown),
+    ];
     let mut arguments: Vec<&str> = programs.iter().map(String::as_str).collect();
     arguments.extend(words.iter().map(String::as_str));
     let console = uml::boot(&arguments, PATIENCE);
@@ -162,7 +185,7 @@ fn outside(words: &[String]) -> io::Result<()> {
 }
 
 fn inside(words: &[String]) -> io::Result<()> {
-    let [ours, theirs, words @ ..] = words else {
+    let [ours, theirs, shipped, words @ ..] = words else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let (mut quick, mut reps, mut wanted) = (false, None, Vec::new());
@@ -186,6 +209,8 @@ fn inside(words: &[String]) -> io::Result<()> {
     };
     let mut bench = Bench {
         sides: [side("keepalite", ours), side("keepalived", theirs)],
+        shipped: (shipped != NONE)
+            .then(|| [side("keepalite", shipped), side("keepalived", theirs)]),
         ground: Ground::new()?,
         quick,
         reps,
