@@ -357,6 +357,38 @@ fn what_somebody_changes_behind_us_is_put_right_within_half_a_minute() {
 }
 
 #[test]
+fn what_a_verdict_finds_otherwise_than_it_was_is_put_right_at_once() {
+    uml::inside(|| {
+        addresses(&["10.0.1.1/32"]);
+        fs::write("/run/weight", "12").expect("writable");
+        let _server = TcpListener::bind("10.0.1.1:80").expect("a listener");
+        let whole = |weight: u8| {
+            [
+                "-A -t 10.0.0.100:80 -s rr".to_owned(),
+                "-a -t 10.0.0.100:80 -r 10.0.1.1:80 -m -w 1".to_owned(),
+                format!("-a -t 10.0.0.100:80 -r 10.0.1.2:80 -m -w {weight}"),
+            ]
+        };
+        // Well before anybody looks anyway.
+        let soon = |weight: u8| {
+            let whole = whole(weight);
+            let lines: Vec<&str> = whole.iter().map(String::as_str).collect();
+            within(Duration::from_secs(8), &lines);
+        };
+        let director = Director::start(WEB, &[]);
+        soon(10);
+        ipvsadm("-d -t 10.0.0.100:80 -r 10.0.1.2:80");
+        fs::write("/run/weight", "13").expect("writable");
+        soon(11);
+        ipvsadm("-D -t 10.0.0.100:80");
+        fs::write("/run/weight", "14").expect("writable");
+        soon(12);
+        director.stop();
+        becomes(&[]);
+    });
+}
+
+#[test]
 fn scripts_and_fifo_hear_what_keepalived_tells_them() {
     uml::inside(|| {
         addresses(&["10.0.1.1/32", "10.0.1.2/32"]);

@@ -1,8 +1,8 @@
 //! The kernel's IPVS table, kept to what the pools say.
 //!
-//! What changes is the difference between what is desired and what is known to be there. At the start, at a reload and every
-//! half minute the whole table is read, so that it is also put right what somebody else has changed; in between what we did
-//! ourselves is what is known.
+//! What changes is the difference between what is desired and what is known to be there. At the start, at a reload,
+//! after a surprise and every half minute the whole table is read, so that it is also put right what somebody else has changed;
+//! in between what we did ourselves is what is known.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
@@ -10,6 +10,7 @@ use core::time::Duration;
 use crate::check::{Engine, Member, Pool, PoolId};
 use crate::console::lvs::Connections;
 use crate::error::Chain;
+use crate::io::error::Failed;
 use crate::io::ipvs::{
     Checksum, Destination, Endpoint, Forwarding, Ipvs, Key, Name, Protocol, Row, Service, Step,
     Table, Timeouts, Tunnel, flag, plan,
@@ -138,16 +139,16 @@ impl VirtualTable {
             }
             Err(error) => log::error!("{}", Chain(&error)),
         }
-        if !self.change(&desired, true) {
+        if !self.change(&desired, true, true) {
             self.due = now + AGAIN;
         }
     }
 
     /// Another configuration: what it changes is changed at once; a look at the whole table follows.
     pub fn reload(&mut self, engine: &Engine) {
-        self.due = AT_ONCE;
         self.covered = covered(engine);
-        self.change(&desired(engine, engine.pools(), &self.covered), true);
+        let desired = desired(engine, engine.pools(), &self.covered);
+        self.change(&desired, true, false);
         self.due = AT_ONCE;
     }
 
@@ -157,7 +158,7 @@ impl VirtualTable {
             return;
         }
         let desired = desired(engine, pools, &self.covered);
-        if !self.change(&desired, false) {
+        if !self.change(&desired, false, false) {
             self.due = AT_ONCE;
         }
     }
@@ -191,13 +192,13 @@ impl VirtualTable {
         if everything {
             self.empty();
         } else {
-            self.change(&Table::new(), true);
+            self.change(&Table::new(), true, false);
         }
     }
 
-    /// Makes the table what is desired; with `whole` nothing else of ours stays. False if what was done is unknown until the
-    /// table is read.
-    fn change(&mut self, desired: &Table, whole: bool) -> bool {
+    /// Makes the table what is desired; with `whole` nothing else of ours stays. False if what is there is unknown until the
+    /// table is read, which it has just been where it is `fresh`.
+    fn change(&mut self, desired: &Table, whole: bool, fresh: bool) -> bool {
         let Some(ipvs) = &mut self.ipvs else {
             return true;
         };
@@ -213,7 +214,7 @@ impl VirtualTable {
             }
         };
         let mut refused = refused.iter().peekable();
-        let mut missing = None;
+        let (mut missing, mut certain) = (None, true);
         for (place, step) in steps.iter().enumerate() {
             let Some(refusal) = refused.next_if(|refusal| refusal.place == place) else {
                 step.carry_out(&mut self.known);
@@ -227,10 +228,8 @@ impl VirtualTable {
                 }
                 // Its real servers are refused for the same reason.
                 Step::AddDestination(key, ..) if missing == Some(*key) => continue,
-                // Somebody else did it; the look that is due finds out how.
-                Step::AddService(..) | Step::AddDestination(..)
-                    if refusal.already_there() && self.due == AT_ONCE =>
-                {
+                _ if !fresh && is_surprise(step, refusal) => {
+                    certain = false;
                     continue;
                 }
                 Step::AddService(key, _) => missing = Some(*key),
@@ -238,7 +237,17 @@ impl VirtualTable {
             }
             log::error!("{}", Chain(refusal));
         }
-        true
+        certain
+    }
+}
+
+/// Whether the table is not what it was known to be. What somebody else has done to it, only a look tells.
+fn is_surprise(step: &Step<'_>, refusal: &Failed) -> bool {
+    match step {
+        Step::AddService(..) => refusal.already_there(),
+        Step::AddDestination(..) => refusal.already_there() || refusal.already_gone(),
+        Step::EditService(..) | Step::EditDestination(..) => refusal.already_gone(),
+        Step::RemoveDestination(..) | Step::RemoveService(_) => false,
     }
 }
 
