@@ -36,7 +36,8 @@ pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
             Aim::NoMoreThan(0.0),
         ),
         ("CPU of it", "ms", Aim::NoMoreThan(0.0)),
-        ("end to the empty table", "ms", Aim::NoMoreThan(0.0)),
+        ("end", "ms", Aim::NoMoreThan(0.0)),
+        ("virtual servers left behind", "", Aim::AtMost(0.0)),
         ("floor: making the table", "ms", Aim::None),
         ("floor: reading it", "ms", Aim::None),
     ]
@@ -100,7 +101,7 @@ fn configuration(weight: u8) -> String {
         .collect()
 }
 
-fn once(ground: &Ground, side: &Side) -> io::Result<[f64; 10]> {
+fn once(ground: &Ground, side: &Side) -> io::Result<[f64; 11]> {
     let [making, reading] = floor(ground)?;
     let last = key(SERVICES - 1);
     let whole = usize::from(SERVERS);
@@ -141,9 +142,6 @@ fn once(ground: &Ground, side: &Side) -> io::Result<[f64; 10]> {
     daemon.terminate(LONG)?;
     let ended = begin.elapsed();
     let left = ground.ipvs.borrow_mut().read().map_err(told)?.len();
-    if left > 0 {
-        return Err(io::Error::other(format!("{left} virtual servers are left")));
-    }
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     Ok([
         ms(loaded),
@@ -154,6 +152,7 @@ fn once(ground: &Ground, side: &Side) -> io::Result<[f64; 10]> {
         ms(reloaded),
         ms(reloading),
         ms(ended),
+        f64::from(u32::try_from(left).unwrap_or(u32::MAX)),
         making,
         reading,
     ])
