@@ -5,6 +5,7 @@
 mod process;
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use process::{Place, signal, until};
@@ -13,7 +14,9 @@ use process::{Place, signal, until};
 fn what_repeats_is_said_ten_times_and_summed_up_at_the_end() {
     let place = Place::new("repeats");
     let mut daemon = place.start(&["--single"]);
-    daemon.says("Configuration file");
+    until("who listens", || {
+        UnixStream::connect(place.file("parent.sock")).ok()
+    });
     for _ in 0..14 {
         let reload = Command::new(env!("CARGO_BIN_EXE_keepalite"))
             .arg("-f")

@@ -197,9 +197,11 @@ impl Sockets {
             }
             users(open.place).next().is_some()
         });
-        if self.open.is_empty() {
-            self.told.clear();
-        }
+        let users = |name: &IfName| {
+            let mut all = engine.iter().map(|(_, instance)| instance.config());
+            all.any(|config| config.advert_interface() == name)
+        };
+        self.told.retain(users);
     }
 
     /// When to prepare again what could not be had.
