@@ -100,7 +100,7 @@ impl Links {
         self.retry
     }
 
-    /// Forgets [`Self::deadline`], because it has come, or because other interfaces are there now.
+    /// Forgets [`Self::deadline`], because it has come, or because one that they need came or went.
     pub const fn retrying(&mut self) {
         self.retry = None;
     }
@@ -195,6 +195,13 @@ impl Links {
     pub fn parent<'w>(&self, name: &IfName, world: &'w World) -> Option<&'w Link> {
         let one = self.wanted.iter().find(|one| one.name == *name)?;
         world.link_named(&one.parent)
+    }
+
+    /// Whether an interface of this name is wanted, or is to be under one that is.
+    #[must_use]
+    pub fn concern(&self, name: &IfName) -> bool {
+        let mut all = self.wanted.iter();
+        all.any(|one| one.name == *name || one.parent == *name)
     }
 
     /// The interfaces of virtual MACs that are there.

@@ -34,11 +34,14 @@ impl Router {
         for change in &changes {
             match change {
                 Change::Address(there) => self.look_for_duplicate(there),
-                // What was refused may have been refused for want of it.
-                Change::Link(link) if self.world.link(link.index).is_none() => {
-                    self.links.retrying()
+                // What was refused may have been refused for want of it, or because it was going.
+                Change::Link(link) if self.links.concern(&link.name) => {
+                    let there = self.world.link_named(&link.name);
+                    if there.is_none_or(|there| there.index != link.index) {
+                        self.links.retrying();
+                    }
                 }
-                Change::LinkGone(_) => self.links.retrying(),
+                Change::LinkGone(link) if self.links.concern(&link.name) => self.links.retrying(),
                 _ => {}
             }
         }
