@@ -47,7 +47,9 @@ pub(crate) use client::{Client, Outage};
 pub(crate) use daemon::{Daemon, Dump, Program, SOON, has_keepalived, kill};
 pub(crate) use host::Host;
 pub(crate) use json::Json;
-pub(crate) use namespace::{Namespace, as_root, permitted, skip, with_namespaces};
+pub(crate) use namespace::{
+    Namespace, as_root, permitted, skip, with_namespaces, with_namespaces_alone,
+};
 pub(crate) use process::Process;
 pub(crate) use watch::Watch;
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, ExitStatus};
+use std::sync::{PoisonError, RwLock};
 
 use keepalite::io::{link, netlink, sys};
 use keepalite::name::IfName;
@@ -71,9 +72,23 @@ pub(crate) fn as_root(arguments: impl IntoIterator<Item = String>) -> Option<Exi
     again.status().ok()
 }
 
+/// Held by each test that needs namespaces, and by one that must be alone for itself.
+static MACHINE: RwLock<()> = RwLock::new(());
+
 /// Runs a test that needs namespaces: here as root, in a process of its own as root of a user namespace otherwise. Where neither is
 /// permitted it says so loudly and passes, or fails if the environment has `NETNS=require`.
 pub(crate) fn with_namespaces(test: impl FnOnce()) {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    run(test);
+}
+
+/// The same, and no other test runs beside it: for one that takes the whole processor, or wants to see how fast we are.
+pub(crate) fn with_namespaces_alone(test: impl FnOnce()) {
+    let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+    run(test);
+}
+
+fn run(test: impl FnOnce()) {
     if permitted() {
         return test();
     }

@@ -1,16 +1,11 @@
 //! Two directors: the threads that copy connections follow the virtual router, and connections outlive the director that
 //! they went through.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
-#[path = "uml/serving.rs"]
-mod serving;
-mod uml;
 
 use std::fs;
 
-use lab::{Host, Lab, Program, SOON};
-use serving::{Call, Echo, Method, eventually};
+use crate::lab::{Host, Lab, Program, SOON};
+use crate::serving::{Call, Echo, Method, eventually};
+use crate::uml;
 
 /// The sync daemons of a host as `ipvsadm` tells them.
 fn daemons(host: &Host) -> Vec<String> {

@@ -1,13 +1,10 @@
 //! keepalite beside keepalived on one LAN, as master and as backup: two routers, a client, real packets, the kernel's view.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::net::IpAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lab::{
+use crate::lab::{
     Capture, Daemon, Frame, Host, Json, Lab, Program, Seen, has_keepalived, pcap, skip,
     with_namespaces,
 };

@@ -1,16 +1,11 @@
 //! The same configuration under keepalived and under keepalite, each in a network of its own with the same servers: their
 //! tables are held against each other at the start, after every verdict, after a reload, and after the end.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
-#[path = "uml/twins.rs"]
-mod twins;
-mod uml;
 
 use std::time::Duration;
 
-use twins::Act::{self, Close, Open, Reload, Write};
-use twins::{Twins, has_keepalived};
+use crate::twins::Act::{self, Close, Open, Reload, Write};
+use crate::twins::{Twins, has_keepalived};
+use crate::uml;
 
 /// Checks follow one another quickly, and the first one comes at once.
 const QUICK: &str =

@@ -1,14 +1,10 @@
 //! The laboratory itself: what the other tests, the benches and the example rely on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "lab/mod.rs"]
-mod lab;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lab::{Client, Lab, Seen, with_namespaces};
+use crate::lab::{self, Client, Lab, Seen, with_namespaces};
 
 const SOON: Duration = Duration::from_secs(5);
 const VIRTUAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);

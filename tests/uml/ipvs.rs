@@ -1,10 +1,8 @@
 //! The kernel's table of virtual servers against what `ipvsadm` says of it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod uml;
 
 use std::process::Command;
 
+use crate::uml;
 use keepalite::error::Chain;
 use keepalite::io::ipvs::{
     Checksum, Destination, Endpoint, Forwarding, Ipvs, Key, Protocol, Row, Service, Step, Table,

@@ -1,9 +1,6 @@
 //! The checkers against a kernel with IPVS: what `ipvsadm` says while servers come and go.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "uml/mod.rs"]
-mod uml;
-
+use crate::uml;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,15 +1,11 @@
 //! What is tracked, by the real program on a real LAN: what it does to the priority that the adverts carry.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "lab/mod.rs"]
-mod lab;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use lab::{Capture, Frame, Lab, Process, with_namespaces};
+use crate::lab::{self, Capture, Frame, Lab, Process, with_namespaces};
 use rustix::process::Signal;
 
 const SOON: Duration = Duration::from_secs(8);

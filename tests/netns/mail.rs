@@ -1,7 +1,4 @@
 //! Mails about virtual routers, as a mail server sees them that answers as it should, and as one sees them that does not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use lab::{Daemon, Host, Lab, Program, SOON, with_namespaces};
+use crate::lab::{Daemon, Host, Lab, Program, SOON, with_namespaces};
 
 /// A server on the host: every connection gets the next behaviour; what comes in is told line by line.
 fn serve(host: &Host, behaviours: Vec<Behaviour>) -> Receiver<Vec<String>> {

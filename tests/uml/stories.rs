@@ -1,9 +1,5 @@
 //! The same stories under keepalived and under keepalite: servers come and go, the file changes, and the kernel's table is the
 //! same after each step.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "uml/mod.rs"]
-mod uml;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +8,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::uml;
 use Step::{Configure, Gone, Here, Weigh};
 
 const KEEPALITE: &str = env!("CARGO_BIN_EXE_keepalite");

@@ -1,11 +1,8 @@
 //! Static addresses, routes and rules: there from start to stop, put back when somebody takes them away, and tracked.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::net::IpAddr;
 
-use lab::{Daemon, Host, Lab, Program, SOON, has_keepalived, with_namespaces};
+use crate::lab::{self, Daemon, Host, Lab, Program, SOON, has_keepalived, with_namespaces};
 
 const INSTANCE: &str = "vrrp_instance A {\n interface eth0\n virtual_router_id 1\n version 3\n advert_int 0.05\n \
                         virtual_ipaddress {\n 10.0.0.100/24\n }\n}\n";

@@ -1,8 +1,5 @@
 //! Every way of running a virtual router together with keepalived, in both roles, over both kinds of end and the way back. README's
 //! table is what came of it; `UPDATE=1` writes it anew.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -10,10 +7,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use keepalite::name::{Mac, Version};
-use lab::{
+use crate::lab::{
     Capture, Daemon, Frame, Host, Lab, Program, Seen, has_keepalived, pcap, skip, with_namespaces,
+    with_namespaces_alone,
 };
+use keepalite::name::{Mac, Version};
 
 /// Where adverts and addresses have their MAC from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -486,7 +484,7 @@ fn keepalite_and_keepalived_take_over_and_give_back_in_every_combination_and_rea
     if !has_keepalived() {
         return;
     }
-    with_namespaces(|| {
+    with_namespaces_alone(|| {
         let roles = [Program::Keepalived, Program::Keepalite];
         let told = std::thread::scope(|scope| {
             let stories = roles.map(|master| scope.spawn(move || Role::new(master).story()));
@@ -536,7 +534,7 @@ fn readme_says(table: &str) {
     }
     assert!(
         fresh == readme || update,
-        "README.md is stale: UPDATE=1 cargo test --test interop_matrix"
+        "README.md is stale: UPDATE=1 cargo test --test netns matrix"
     );
 }
 

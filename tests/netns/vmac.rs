@@ -1,19 +1,10 @@
 //! Virtual MACs on a real LAN: two routers, a client, the kernel's view; keepalived beside us.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may fail loudly"
-)]
-
-#[path = "lab/mod.rs"]
-mod lab;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
+use crate::lab::{self, Capture, Client, Frame, Host, Lab, Process, Seen, with_namespaces};
 use keepalite::name::Mac;
-use lab::{Capture, Client, Frame, Host, Lab, Process, Seen, with_namespaces};
 
 /// No election among these intervals takes as long.
 const SOON: Duration = Duration::from_secs(10);

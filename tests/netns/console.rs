@@ -1,7 +1,4 @@
 //! The control socket and the commands that ask there: real daemons, real clients, good and bad ones.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use lab::{Daemon, Host, Json, Lab, Program, SOON, kill, with_namespaces};
+use crate::lab::{Daemon, Host, Json, Lab, Program, SOON, kill, with_namespaces};
 
 /// A virtual router of version 3, its interval short enough for quick elections.
 fn conf(priority: u8, more: &str) -> String {
@@ -277,7 +274,7 @@ fn a_plan_tells_of_other_names_of_what_cannot_go_on_and_of_what_needs_a_restart(
         let new = lab.scratch().join("new.conf");
         std::fs::write(&new, after).unwrap();
         let planned = text(&keepalite(&daemon, &["plan", "-f", new.to_str().unwrap()]));
-        let readme = include_str!("../README.md");
+        let readme = include_str!("../../README.md");
         let shown: String = planned
             .lines()
             .map(|line| format!("    {line}\n"))

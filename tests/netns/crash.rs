@@ -2,16 +2,13 @@
 //!
 //! `strace` kills the process as it makes its Nth system call, for each N from its start to its end: those that send, to the kernel
 //! and to the other routers, or with `CRASHES=all` all of them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lab::{
+use crate::lab::{
     Capture, Daemon, Frame, Host, Lab, Process, Program, SOON, Seen, kill, wait_until,
     with_namespaces,
 };

@@ -15,14 +15,11 @@
 //! | no process can be started | notify scripts are left out and that is said; a tracking script counts as failed; VRRP goes on |
 //! | no child can be started | tried again in a while |
 //! | `/dev/log` goes and comes back | nobody waits for it; lines that were lost are counted |
-//! | the clock of the machine starts anywhere, or is set to and fro (`uml_vrrp`: a kernel whose clock a test may set) | nothing notices |
+//! | the clock of the machine starts anywhere, or is set to and fro (`tests/uml/vrrp.rs`: a kernel whose clock a test may set) | nothing notices |
 //! | a master sleeps for a while (`SIGSTOP`) and wakes up | the peer served; afterwards one serves, at once, and the client finds it |
 //! | the same with `nopreempt` | the peer goes on serving, and who slept gives way without an advert of its own |
 //! | its interface goes down, or away, and its FIFO's reader dies | it waits for them, and does not spin |
 //! | a storm of signals | adverts leave in time, every question is answered in the end |
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
@@ -31,7 +28,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lab::{
+use crate::lab::{
     Capture, Client, Dump, Frame, Host, Lab, Process, Program, SOON, Seen, Watch, kill, wait_until,
     with_namespaces,
 };

@@ -1,18 +1,13 @@
 //! A director between a client and its real servers: the client's requests go to those that are well, by every method, while
 //! servers slow down, answer with errors, die, and come back; and a connection that lasts is left alone by all of it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
-#[path = "uml/serving.rs"]
-mod serving;
-mod uml;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use lab::{Daemon, Host, Lab, Program};
-use serving::{Call, Echo, Manner, Method, Web, eventually, fetch};
+use crate::lab::{Daemon, Host, Lab, Program};
+use crate::serving::{Call, Echo, Manner, Method, Web, eventually, fetch};
+use crate::uml;
 
 const VIP: &str = "192.168.0.100";
 

@@ -1,14 +1,11 @@
 //! Hundreds of virtual routers, and thousands of addresses of one: none is late for the others.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use lab::{Capture, Client, Frame, Host, Lab, Program, SOON, Seen, with_namespaces};
+use crate::lab::{Capture, Client, Frame, Host, Lab, Program, SOON, Seen, with_namespaces_alone};
 
 /// Nothing here takes as long, also on a busy machine.
 const LONG: Duration = Duration::from_secs(20);
@@ -70,7 +67,7 @@ fn four_thousand_addresses_change_hands_and_no_advert_is_late_meanwhile() {
     const COUNT: u16 = 3999;
     /// A backup takes over after 361 ms.
     const GAP: Duration = Duration::from_millis(250);
-    with_namespaces(|| {
+    with_namespaces_alone(|| {
         let lab = Lab::new(&[
             ("one", &["10.0.0.1/8"]),
             ("two", &["10.0.0.2/8"]),
@@ -150,7 +147,7 @@ fn wait_for_announcements(capture: &Capture, host: &str, wanted: &HashSet<IpAddr
 #[test]
 fn two_hundred_and_fifty_virtual_routers_on_each_of_three_interfaces_keep_their_beat() {
     const EACH: u8 = 250;
-    with_namespaces(|| {
+    with_namespaces_alone(|| {
         let lab = Lab::new(&[("one", &["10.0.0.1/8"])]).unwrap();
         let host = lab.host("one");
         for number in 1..3 {

@@ -2,16 +2,15 @@
 //!
 //! Adverts leave on their beat, nobody resigns, no address goes and comes, no script is started again, counters count on; of a
 //! thousand reloads neither memory nor descriptors grow (`RELOADS=10000` for as many).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::lab::{
+    Capture, Client, Frame, Host, Lab, Program, SOON, Seen, wait_until, with_namespaces,
+};
 use keepalite::io::monitor::{Change, Monitor};
-use lab::{Capture, Client, Frame, Host, Lab, Program, SOON, Seen, wait_until, with_namespaces};
 
 /// No advert may be later than this, or a backup takes over.
 const GAP: Duration = Duration::from_millis(350);

@@ -1,10 +1,5 @@
 //! Each of `config-examples/lvs-*` does what it is there for: it is read without a warning, by keepalived too, and balances over
 //! the servers that live.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
-#[path = "uml/mod.rs"]
-mod uml;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lab::{Lab, Program, SOON};
+use crate::lab::{Lab, Program, SOON};
+use crate::uml;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config-examples");
 

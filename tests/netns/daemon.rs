@@ -1,7 +1,4 @@
 //! One daemon, or two, on hosts of a laboratory: what the kernel, the wire, scripts and files see of it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::fs::File;
 use std::io::Read;
@@ -10,11 +7,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use keepalite::io::sys;
-use lab::{
+use crate::lab::{
     Capture, Daemon, Dump, Frame, Host, Json, Lab, Program, SOON, Seen, Watch, has_keepalived,
     kill, wait_until, with_namespaces,
 };
+use keepalite::io::sys;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 
 /// No advert may be later than this, or a backup takes over.

@@ -1,15 +1,11 @@
 //! What the daemon may do, and what its scripts may: asked of the kernel, in `/proc/PID/status`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "lab/mod.rs"]
-mod lab;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use lab::{Lab, Process, SOON, kill, wait_until, with_namespaces};
+use crate::lab::{Lab, Process, SOON, kill, wait_until, with_namespaces};
 
 const OURS: &str = env!("CARGO_BIN_EXE_keepalite");
 

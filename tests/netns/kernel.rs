@@ -1,21 +1,17 @@
 //! Links, addresses and their changes, against the kernel's own view as `ip -j` tells it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "lab/mod.rs"]
-mod lab;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::lab::{self, Namespace, with_namespaces};
 use keepalite::io::address::{self, Assignment};
 use keepalite::io::link::{self, Kind, Link, Setting};
 use keepalite::io::monitor::{Change, Monitor};
 use keepalite::io::netlink::{Batch, Body, Netlink};
 use keepalite::io::sys;
 use keepalite::name::{Family, IfName, Mac, Vrid};
-use lab::{Namespace, with_namespaces};
 
 fn name(text: &str) -> IfName {
     IfName::new(text).expect("legal")

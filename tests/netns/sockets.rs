@@ -3,8 +3,6 @@
 //! What leaves is looked at by tshark, what it does by `ip -j`. Without the rights, a test says SKIPPED and passes; with
 //! `NETNS=require` it fails.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

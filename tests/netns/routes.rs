@@ -1,14 +1,13 @@
 //! Routes and rules of the configuration in the kernel: what `ip` says of them, beside keepalived and alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod lab;
-
+use crate::lab::{
+    self, Daemon, Host, Lab, Program, SOON, has_keepalived, wait_until, with_namespaces,
+};
 use keepalite::io::netlink::{Batch, Netlink};
 use keepalite::io::route::{self, Route};
 use keepalite::io::rule::{self, Rule};
 use keepalite::io::sys;
 use keepalite::name::{Family, IfName};
-use lab::{Daemon, Host, Lab, Program, SOON, has_keepalived, wait_until, with_namespaces};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
@@ -356,7 +355,7 @@ fn an_example_is_obeyed_to_the_letter() {
     with_namespaces(|| {
         let lab = Lab::new(&[("one", &["192.0.2.2/24"])]).unwrap();
         let host = lab.host("one");
-        let file = include_str!("../config-examples/routes/uplinks.conf");
+        let file = include_str!("../../config-examples/routes/uplinks.conf");
         let mut daemon = master(host, Program::Keepalite, file, 10);
         let tables = tables(host);
         assert_eq!(count(&tables, "192.0.2.253"), 2, "{tables:#?}");

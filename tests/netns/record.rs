@@ -1,16 +1,12 @@
 //! `--record`: what the engine of a real daemon hears on a real network is written down, and an engine on a made-up clock
 //! answers it in the same way.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
-mod made;
-mod play;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use lab::{Host, Lab, Process, Program, SOON, Watch, kill, with_namespaces};
+use crate::lab::{Host, Lab, Process, Program, SOON, Watch, kill, with_namespaces};
+use crate::play;
 
 /// A router that writes down what happens to it.
 struct Recorded<'a> {

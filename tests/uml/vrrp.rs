@@ -1,9 +1,6 @@
 //! Virtual routers on kernels that lack something, or have what the running one has not: VRF, MPLS, a clock that a test may set.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "uml/mod.rs"]
-mod uml;
-
+use crate::uml;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,11 +1,8 @@
 //! What is special about IPv6: addresses that are not usable yet, or that another host has, and those of one link only.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod lab;
 
 use std::net::IpAddr;
 
-use lab::{Capture, Frame, Host, Lab, Program, SOON, with_namespaces};
+use crate::lab::{Capture, Frame, Host, Lab, Program, SOON, with_namespaces};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
