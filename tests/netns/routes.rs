@@ -8,7 +8,9 @@ use keepalite::io::route::{self, Route};
 use keepalite::io::rule::{self, Rule};
 use keepalite::io::sys;
 use keepalite::name::{Family, IfName};
+use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// Lines of every form that keepalived takes, too.
@@ -252,12 +254,22 @@ fn what_somebody_takes_away_comes_back_and_the_culprit_is_named() {
         wait_for_tables(host, "as before", |tables| tables == before);
         host.run("ip rule del preference 15");
         wait_for_tables(host, "as before", |tables| tables == before);
-        // A program that goes on living: the first netlink socket of the namespace has the number of its process, and it is ours.
-        host.remove(&["10.0.0.100/24"]).unwrap();
-        let number = std::process::id();
+        // A program that goes on living can still be asked for its name.
+        let mut ip = host.namespace.enter(|| {
+            let mut command = Command::new("ip");
+            command.args(["-batch", "-"]).stdin(Stdio::piped());
+            command.spawn().unwrap()
+        });
+        let mut orders = ip.stdin.take().unwrap();
+        orders
+            .write_all(b"addr del 10.0.0.100/24 dev eth0\n")
+            .unwrap();
         daemon.wait_for_words(&format!(
-            "(process {number}) has taken away the address 10.0.0.100/24: putting it back"
+            "ip (process {}) has taken away the address 10.0.0.100/24: putting it back",
+            ip.id()
         ));
+        drop(orders);
+        ip.wait().unwrap();
         let vip = "10.0.0.100".parse().unwrap();
         host.wait(SOON, || host.has(vip).then_some(()))
             .expect("the address is back");
