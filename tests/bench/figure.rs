@@ -100,6 +100,36 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Asks both sides in turn, ours first, as often as `reps`; each time a side gives one figure for each question, or tells why
+    /// it has none.
+    pub(crate) fn measured<const N: usize>(
+        case: &str,
+        questions: [Question; N],
+        reps: usize,
+        mut measure: impl FnMut(usize) -> Result<[f64; N], String>,
+    ) -> [Self; N] {
+        let mut rows = questions.map(|question| Self {
+            case: case.to_owned(),
+            question,
+            ours: Samples::default(),
+            theirs: Samples::default(),
+        });
+        for side in (0..2).cycle().take(2 * reps) {
+            match measure(side) {
+                Ok(figures) => {
+                    for (row, figure) in rows.iter_mut().zip(figures) {
+                        [&mut row.ours, &mut row.theirs][side].push(figure);
+                    }
+                }
+                Err(error) => println!("{case}: {error}"),
+            }
+        }
+        for row in &rows {
+            println!("{}", row.line());
+        }
+        rows
+    }
+
     fn ratio(&self) -> Option<f64> {
         Some(self.ours.median()? / self.theirs.median()?).filter(|r| r.is_finite())
     }

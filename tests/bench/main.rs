@@ -21,7 +21,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use figure::{Aim, Question, Row, Samples};
+use figure::{Aim, Question, Row};
 use side::Side;
 
 mod build;
@@ -92,42 +92,19 @@ impl Bench {
         reps: usize,
         mut measure: impl FnMut(&Side) -> io::Result<[f64; N]>,
     ) {
-        let mut rows = questions.map(|question| Row {
-            case: case.to_owned(),
-            question: Question {
-                // What is compared with itself has no aim.
-                aim: if self.control {
-                    Aim::None
-                } else {
-                    question.aim
-                },
-                ..question
+        let questions = questions.map(|question| Question {
+            // What is compared with itself has no aim.
+            aim: if self.control {
+                Aim::None
+            } else {
+                question.aim
             },
-            ours: Samples::default(),
-            theirs: Samples::default(),
+            ..question
         });
-        for _ in 0..self.reps.unwrap_or(reps) {
-            for (number, side) in sides.iter().enumerate() {
-                let figures = match measure(side) {
-                    Ok(figures) => figures,
-                    Err(error) => {
-                        eprintln!("{case}: {}: {error}", side.name);
-                        continue;
-                    }
-                };
-                for (row, figure) in rows.iter_mut().zip(figures) {
-                    let samples = if number == 0 {
-                        &mut row.ours
-                    } else {
-                        &mut row.theirs
-                    };
-                    samples.push(figure);
-                }
-            }
-        }
-        for row in &rows {
-            println!("{}", row.line());
-        }
+        let rows = Row::measured(case, questions, self.reps.unwrap_or(reps), |number| {
+            let side = &sides[number];
+            measure(side).map_err(|error| format!("{}: {error}", side.name))
+        });
         self.rows.extend(rows);
     }
 }

@@ -394,7 +394,11 @@ impl Role {
         let frames = self.capture.frames(0);
         let word = |case: &Case| {
             let mut after = frames.iter().skip(from);
-            let first = after.find(|f| f.from == "backup" && is_advert(f, case));
+            // A unicast advert waits for the neighbour to be found, a second longer if a question for it is lost; an announcement
+            // is for all and leaves at once.
+            let announces = |f: &Frame| f.seen.announced() == Some(case.address());
+            let takes_over = |f: &Frame| is_advert(f, case) || announces(f);
+            let first = after.find(|f| f.from == "backup" && takes_over(f));
             let first = first.ok_or("the backup says nothing")?;
             let before = frames.iter().rev().skip_while(|f| f.at > first.at);
             let mut said = before.filter(|f| f.from == "master" && is_advert(f, case));

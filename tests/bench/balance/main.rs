@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use figure::{Question, Row, Samples};
+use figure::{Question, Row};
 
 #[path = "../build.rs"]
 mod build;
@@ -106,34 +106,10 @@ impl Bench {
         reps: usize,
         measure: impl Fn(&Ground, &Side) -> io::Result<[f64; N]>,
     ) {
-        let mut rows = questions.map(|question| Row {
-            case: case.to_owned(),
-            question,
-            ours: Samples::default(),
-            theirs: Samples::default(),
+        let rows = Row::measured(case, questions, self.reps.unwrap_or(reps), |number| {
+            let side = &sides[number];
+            measure(&self.ground, side).map_err(|error| format!("{}: {error}", side.name))
         });
-        for _ in 0..self.reps.unwrap_or(reps) {
-            for (number, side) in sides.iter().enumerate() {
-                let figures = match measure(&self.ground, side) {
-                    Ok(figures) => figures,
-                    Err(error) => {
-                        println!("{case}: {}: {error}", side.name);
-                        continue;
-                    }
-                };
-                for (row, figure) in rows.iter_mut().zip(figures) {
-                    let samples = if number == 0 {
-                        &mut row.ours
-                    } else {
-                        &mut row.theirs
-                    };
-                    samples.push(figure);
-                }
-            }
-        }
-        for row in &rows {
-            println!("{}", row.line());
-        }
         self.rows.extend(rows);
     }
 }
