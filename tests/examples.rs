@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lab::{Capture, Daemon, Host, Lab, Program, SOON, Seen, with_namespaces};
+use lab::{Capture, Daemon, Host, Lab, Program, SOON, Seen, Watch, with_namespaces};
 
 /// An example and the pair that runs it.
 struct Example {
@@ -321,11 +321,15 @@ fn runs(example: &Example) {
                 assert!(pair.capture.wait_for(from, ELECTION, again).is_some());
             }
         }
+        let calls = example.files[0].contains("cloud");
+        let watch = Watch::new(pair.lab.scratch()).unwrap();
         for (router, daemon) in [a, b].iter().enumerate() {
+            // The script of who has just become master may still be starting.
+            let told = || (!calls || pair.told(router).exists()).then_some(());
+            let told = watch.wait(SOON, told);
             let said = daemon.process.output();
             assert!(!said.contains("conf:"), "{said}");
-            let calls = example.files[0].contains("cloud");
-            assert!(!calls || pair.told(router).exists(), "{said}");
+            assert!(told.is_some(), "{said}");
         }
     });
 }
