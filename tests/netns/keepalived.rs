@@ -1,13 +1,12 @@
 //! keepalite beside keepalived on one LAN, as master and as backup: two routers, a client, real packets, the kernel's view.
 
 use std::net::IpAddr;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::lab::{
-    Capture, Daemon, Frame, Host, Json, Lab, Program, Seen, has_keepalived, pcap, skip,
-    with_namespaces,
+    Capture, Daemon, Frame, Host, Json, Lab, Program, Seen, has_keepalived, with_namespaces,
 };
+use crate::tshark;
 
 /// A virtual router as both daemons are told of it.
 struct Router {
@@ -233,24 +232,9 @@ impl Lan {
                 assert_eq!(frame.bytes.get(ttl), Some(&255), "{frame:?}");
             }
         }
-        let file = self.lab.scratch().join("capture.pcap");
-        std::fs::write(&file, pcap(&frames)).unwrap();
-        let output = Command::new("tshark")
-            .args(["-n", "-o", "ip.check_checksum:TRUE", "-r"])
-            .arg(&file)
-            .args(["-Y", BAD, "-T", "text"])
-            .output();
-        let Ok(output) = output else {
-            return skip("tshark is not installed: nobody judged the packets");
-        };
-        assert!(output.status.success(), "{output:?}");
-        let bad = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(bad, "", "tshark finds fault");
+        tshark::finds_nothing(&self.lab, &frames);
     }
 }
-
-/// What tshark is to find nothing of.
-const BAD: &str = "_ws.malformed || _ws.expert.severity == error || ip.checksum.status == 0 || vrrp.checksum.status == 0";
 
 fn is_advert(frame: &Frame, wanted: u8) -> bool {
     matches!(&frame.seen, Seen::Advert { vrid, .. } if *vrid == wanted)

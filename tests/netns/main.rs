@@ -33,5 +33,6 @@ mod routes;
 mod sockets;
 mod statics;
 mod track;
+mod tshark;
 mod vmac;
 mod wires;
