@@ -1,5 +1,6 @@
 //! The checkers against a kernel with IPVS: what `ipvsadm` says while servers come and go.
 
+use crate::table::table;
 use crate::uml;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -58,21 +59,6 @@ impl Drop for Director {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// What `ipvsadm -Sn` says, without the options that are as everywhere here.
-fn table() -> Vec<String> {
-    let output = Command::new("ipvsadm")
-        .arg("-Sn")
-        .output()
-        .expect("ipvsadm");
-    let text = String::from_utf8(output.stdout).expect("text");
-    let mut lines: Vec<_> = text
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    lines.sort();
-    lines
 }
 
 /// Waits until the table is as it should be.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::lab::{Lab, Program, SOON};
+use crate::table::table;
 use crate::uml;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config-examples");
@@ -130,20 +131,6 @@ fn here(command: &str) -> String {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{command}: {said}");
     said
-}
-
-fn table() -> Vec<String> {
-    let output = Command::new("ipvsadm")
-        .arg("-Sn")
-        .output()
-        .expect("ipvsadm");
-    let text = String::from_utf8(output.stdout).expect("text");
-    let mut lines: Vec<_> = text
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    lines.sort();
-    lines
 }
 
 fn becomes(expected: &[&str]) {

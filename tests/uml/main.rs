@@ -9,6 +9,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 mod serving;
+mod table;
 mod twins;
 #[path = "mod.rs"]
 mod uml;

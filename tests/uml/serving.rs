@@ -1,11 +1,4 @@
 //! Real servers and their clients, on hosts of a laboratory.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "it offers more than each of its users needs, and may fail loudly"
-)]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};

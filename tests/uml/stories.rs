@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::table::table;
 use crate::uml;
 use Step::{Configure, Gone, Here, Weigh};
 
@@ -44,20 +45,6 @@ fn expand(text: &str) -> String {
     }
     let globals = "global_defs {\nscript_user root\n}\n";
     format!("{globals}virtual_server 10.0.0.100 80 {{\n{expanded}}}\n")
-}
-
-fn table() -> Vec<String> {
-    let output = Command::new("ipvsadm")
-        .arg("-Sn")
-        .output()
-        .expect("ipvsadm");
-    let text = String::from_utf8(output.stdout).expect("text");
-    let mut lines: Vec<_> = text
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    lines.sort();
-    lines
 }
 
 /// A daemon, and the servers that it checks.

@@ -1,10 +1,4 @@
 //! keepalived and keepalite with the same configuration, each in a network of its own, with servers that come and go alike.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "it may fail loudly"
-)]
 
 use std::collections::BTreeMap;
 use std::io;
